@@ -1,0 +1,87 @@
+"""An alert: one labelled signal of a sender, firing or resolved, known by its fingerprint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+FIRING, RESOLVED = "firing", "resolved"
+REORDERED_WITHIN = timedelta(seconds=60)  # a firing this soon after its resolve may be an HA peer's (reliability.md §4.7)
+REMEMBERED_FIRINGS = 50  # receive times kept an alert, for `count(10m) >= 5`
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a sender said of one signal. `(source, fingerprint)` is its identity, never its text or `starts_at`."""
+
+    source: str
+    fingerprint: str
+    status: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    value: float | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a delivery changed of one stored alert: `fired`, `repeated`, `held`, `resolved` or `nothing`."""
+
+    alert_id: int
+    what: str
+
+
+def change_of(
+    status: str | None,
+    resolved_at: datetime | None,
+    held_until: datetime | None,
+    *,
+    says: str,
+    now: datetime,
+) -> str:
+    """Say what a delivery means for an alert that was `status` (None: never seen).
+
+    A firing within 60 s of a resolve is held: it may be a slower peer's old news, and only time tells.
+    """
+    if says == RESOLVED:
+        return "resolved" if status == FIRING or held_until is not None else "nothing"
+    if status == FIRING:
+        return "repeated"
+    if held_until is not None:
+        return "nothing"
+    if status == RESOLVED and resolved_at is not None and now - resolved_at < REORDERED_WITHIN:
+        return "held"
+    return "fired"
+
+
+def clean_line(text: str, limit: int = 200) -> str:
+    """One line that is safe in a header, a subject, a log or a terminal: no control, bidi or surrogate characters."""
+    line = _SPACE.sub(" ", _CONTROL.sub(" ", text)).strip()
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def clean_text(text: str, limit: int = 4000) -> str:
+    """Text of several lines without control, bidi or surrogate characters."""
+    clean = _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    return clean if len(clean) <= limit else clean[: limit - 1].rstrip() + "…"
+
+
+_FNV_OFFSET, _FNV_PRIME, _64_BITS = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
+
+
+def fingerprint(labels: Mapping[str, str]) -> str:
+    """Alertmanager's own identity of a label set (wire.md §1.1): FNV-1a 64 over the sorted `name 0xFF value 0xFF`."""
+    hashed = _FNV_OFFSET
+    for name in sorted(labels):
+        for part in (name, labels[name]):
+            for byte in part.encode("utf-8", "surrogatepass") + b"\xff":
+                hashed = ((hashed ^ byte) * _FNV_PRIME) & _64_BITS
+    return f"{hashed:016x}"

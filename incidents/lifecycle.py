@@ -1,0 +1,68 @@
+"""The life of an incident: one table of states and verbs (design.md §3)."""
+
+from __future__ import annotations
+
+from incidents.errors import Refused
+from incidents.words import refusal
+
+ACTIVE, CONTAINED, RESOLVED, STOOD_DOWN, CLOSED = "active", "contained", "resolved", "stood_down", "closed"
+LIVE = (ACTIVE, CONTAINED, RESOLVED)
+OPEN = (ACTIVE, CONTAINED)  # somebody still has work to do on the harm itself
+
+LABELS = {
+    ACTIVE: "Active",
+    CONTAINED: "Contained",
+    RESOLVED: "Resolved",
+    STOOD_DOWN: "Postmortem pending",
+    CLOSED: "Closed",
+}
+
+NEXT = {
+    (ACTIVE, "contain"): CONTAINED,
+    (ACTIVE, "resolve"): RESOLVED,
+    (CONTAINED, "resolve"): RESOLVED,
+    (RESOLVED, "stand_down"): STOOD_DOWN,
+    (CONTAINED, "reopen"): ACTIVE,
+    (RESOLVED, "reopen"): ACTIVE,
+    (STOOD_DOWN, "reopen"): ACTIVE,
+    (CLOSED, "reopen"): ACTIVE,  # only when it closed as self_cleared
+    (ACTIVE, "clear"): CLOSED,  # by itself, unacknowledged, P1 to P3
+    (CONTAINED, "clear"): CLOSED,
+}
+
+# Verbs that change no state, and the states in which they make sense.
+ALLOWED = {
+    "acknowledge": OPEN,
+    "seen": LIVE,
+    "decline": OPEN,
+    "escalate": OPEN,
+    "step": LIVE,
+    "override": OPEN,
+    "severity": LIVE,
+    "role": LIVE,
+    "updates": LIVE,
+    "note": (*LIVE, STOOD_DOWN, CLOSED),
+}
+
+MILESTONE = {CONTAINED: "contained_at", RESOLVED: "resolved_at", STOOD_DOWN: "stood_down_at", CLOSED: "closed_at"}
+
+
+def next_state(status: str, verb: str, *, closed_reason: str | None = None) -> str:
+    """The state that `verb` leads to. Raises Refused with the condition that is missing."""
+    if verb in ALLOWED:
+        if status in ALLOWED[verb]:
+            return status
+        raise Refused(f"{verb}.{status}", refusal(verb, status))
+    reached = NEXT.get((status, verb))
+    if reached is None or (status == CLOSED and closed_reason != "self_cleared"):
+        raise Refused(f"{verb}.{status}", refusal(verb, status))
+    return reached
+
+
+def is_allowed(status: str, verb: str, *, closed_reason: str | None = None) -> tuple[bool, str]:
+    """Whether `verb` may be pressed now, and if not, the sentence that says why."""
+    try:
+        next_state(status, verb, closed_reason=closed_reason)
+    except Refused as no:
+        return False, no.sentence
+    return True, ""

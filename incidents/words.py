@@ -1,0 +1,146 @@
+"""The sentences that the record keeps: code → words. No other file words a timeline entry or a refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TIMELINE = {
+    "opened.runbook": "{name} opened: {title}. The runbook “{runbook}” matched.",
+    "opened.mapping": "{name} opened: {title}. No runbook is armed for it; its severity label maps to {severity}.",
+    "opened.person": "{name} declared by {person}: {title}.",
+    "opened.suggestion": "{name} opened by {person} from a suggested alert: {title}.",
+    "opened.unreadable": "{name} opened: an authentic delivery of {source} could not be understood ({why}). "
+    "Its raw body is kept as inbox entry {inbox_id}.",
+    "opened.parked": "{name}: a dangerous promise is parked ({kind}): whether it took effect can't be known. "
+    "It will not be run again by itself.",
+    "recurrence": "This happened before: {parent}.",
+    "team.default": "No service of the policy claims this alert; it goes to the default team.",
+    "runbook.missing": "No runbook matched. The generic containment checklist is used; write one afterwards.",
+    "runbook.draft": "The runbook “{runbook}” is a draft: it lends its steps and decides nothing.",
+    "hears": "Must hear: {who} by {by}.",
+    "hears.nobody": "{audience} must hear by {by}, and the policy names nobody for it.",
+    "fired": "Firing: {title}.",
+    "joined": "One more alert joined: {title}.",
+    "fired.again": "Firing again: {title}.",
+    "held": "{title} fires again right after its resolve. Waiting until {until}, in case it is a slower peer's old news.",
+    "cleared.alert": "Resolved by its sender: {title}.",
+    "signal.clear": "The signal is clear: nothing of this incident fires any more.",
+    "signal.held": "Paging holds while the signal is clear; a new firing lets it go on.",
+    "signal.back": "The signal is back; what was held goes on.",
+    "signal.stale": "Signal stale: {title} was not repeated since {since}, and no resolve came. A silence does that. "
+    "It is not taken for resolved.",
+    "self_cleared.unsent": "Cleared before the first page left: nobody was paged.",
+    "self_cleared": "Cleared by itself at {at}. Nobody had acknowledged; everyone who was asked is told.",
+    "self_cleared.often": "This is the {count}. time in 7 days that it cleared by itself. "
+    "Follow-up: mend the runbook or the alert rule.",
+    "resolved.signal": "Resolved: the signal stayed clear for {after}. Contained and impact over are marked “by signal”.",
+    "reopened": "Reopened: it fires again. Round {round}: nobody has it yet.",
+    "reopened.person": "Reopened by {person}. Round {round}: nobody has it yet.",
+    "reopened.flapping": "It opened {count} times within an hour. From now on it no longer clears itself.",
+    "page.sent": "{person} was paged by {channel}{again}.",
+    "page.failed": "The page to {person} by {channel} failed for good: {why}.",
+    "page.retried": "The page to {person} by {channel} did not go through ({why}); it is tried again.",
+    "page.unsure": "The page to {person} by {channel} may or may not have left ({why}); it is sent again with the same key.",
+    "tell.sent": "{person} was told by {channel}.",
+    "tell.failed": "Telling {person} by {channel} failed for good: {why}.",
+    "digest.sent": "The digest went to {person} by {channel}.",
+    "heard": "{audience} has heard: {person}, by {evidence}.",
+    "missed": "{audience} has not heard within {within}. It was due at {due}; it is still owed.",
+    "missed.unproven": "{audience} was told within {within}, but no provider proved it: sent, not proven.",
+    "escalated": "Nobody has it after {after}: paging {who}.",
+    "escalated.person": "{person} escalated: paging {who}.{reason}",
+    "escalated.declined": "{person} can't take it: paging {who} at once.",
+    "escalated.nobody": "Nobody has it after {after}, and {role} names nobody to page.",
+    "escalation.lap": "The path is used up and nobody has it: it runs again (lap {lap}).",
+    "escalation.done": "The path ran {laps} times and nobody took it. Needs a human: it stays on the list and in the next digest.",
+    "acknowledged": "{person} has it. Escalation has stopped.",
+    "acknowledged.late": "{person} acknowledged too; {holder} has it.",
+    "seen": "{person} has seen it.",
+    "declined": "{person} can't take it.{reason}",
+    "still_on_it": "{person} did nothing for {quiet} while it still fires: asked “still on it?”.",
+    "still_on_it.raised": "The severity was raised: {person} is asked “still on it?”.",
+    "still_on_it.yes": "{person} is still on it.",
+    "lapsed": "{person} did not answer “still on it?” within {within}: the acknowledgement lapsed. "
+    "Round {round}: nobody has it.",
+    "role": "{person} is {role} now.",
+    "role.end": "{person} is no longer {role}.",
+    "severity.raised": "{person} raised the severity from {before} to {after}.{reason}",
+    "severity.lowered": "{person} lowered the severity from {before} to {after}.{reason}",
+    "severity.raised.alert": "The severity was raised from {before} to {after} by an alert: {title}.",
+    "severity.proposed": "An alert proposes {after}: {title}. A person set {before}, so it stays until a person changes it.",
+    "step.done": "Step {n} done: {text}",
+    "step.failed": "Step {n} failed: {text}{reason}",
+    "step.skipped": "Step {n} skipped: {text}{reason}",
+    "override": "{person} unlocked diagnosis before containment. Reason: {reason}",
+    "contained": "{person} says it is contained: the harm no longer grows.{note}",
+    "resolved": "{person} resolved it.{note}",
+    "updates": "{person} sent the waiting drafts: {count} told.",
+    "stood_down": "{person} stood the team down.{note} Everyone who was asked or told hears of it.",
+    "note": "{text}",
+    "audit.repaired": "Audit: this incident had no future promise. {repair}",
+    "needs_human": "Needs a human: {why}",
+}
+
+ENDED = {
+    "stood_down": "The team has been stood down",
+    "closed": "It is closed",
+    "resolved": "It is resolved",
+    "active": "It is still active",
+    "contained": "It is contained already",
+}
+
+REFUSALS = {
+    ("contain", "contained"): "It is contained already. Nothing was changed.",
+    ("contain", "resolved"): "It is resolved already. Nothing was changed.",
+    ("resolve", "resolved"): "It is resolved already. Nothing was changed.",
+    ("stand_down", "active"): "The team can't be stood down: the incident is not resolved. "
+    "Nothing was changed. Contain it, then resolve it, then stand down.",
+    ("stand_down", "contained"): "The team can't be stood down: it is contained, but not resolved. "
+    "Nothing was changed. Resolve it first.",
+    ("stand_down", "stood_down"): "The team has been stood down already. Nothing was changed.",
+    ("acknowledge", "resolved"): "It is resolved: there is nothing left to acknowledge. Nothing was changed.",
+    ("reopen", "active"): "It is active already. Nothing was changed.",
+    ("reopen", "closed"): "It is closed for good. Nothing was changed. Declare a new incident instead.",
+}
+
+VERB_WORDS = {
+    "acknowledge": "acknowledged",
+    "decline": "declined",
+    "escalate": "escalated",
+    "step": "worked on",
+    "override": "overridden",
+    "severity": "changed in severity",
+    "role": "given to somebody",
+    "updates": "told about",
+    "contain": "contained",
+    "resolve": "resolved",
+    "stand_down": "stood down",
+    "reopen": "reopened",
+    "seen": "marked as seen",
+    "clear": "cleared",
+}
+
+
+def say(code: str, **facts: Any) -> str:
+    """The sentence of a timeline entry."""
+    return TIMELINE[code].format(**facts)
+
+
+def refusal(verb: str, status: str) -> str:
+    """The sentence a person reads when `verb` is not allowed in `status`."""
+    known = REFUSALS.get((verb, status))
+    if known:
+        return known
+    return f"{ENDED[status]}, so it can't be {VERB_WORDS.get(verb, verb)}. Nothing was changed."
+
+
+def because(reason: str | None) -> str:
+    """` Reason: …` where there is one."""
+    return f" Reason: {reason}" if reason else ""
+
+
+def names(people: list[str]) -> str:
+    """`Ada`, `Ada and Ben`, `Ada, Ben and Cy`."""
+    if len(people) < 2:
+        return "".join(people)
+    return f"{', '.join(people[:-1])} and {people[-1]}"

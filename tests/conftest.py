@@ -1,0 +1,10 @@
+"""The fixtures that every test may ask for by name; each lives in one file of tests/fixtures."""
+
+pytest_plugins = [
+    "tests.fixtures.watching",
+    "tests.fixtures.databases",
+    "tests.fixtures.postgresql",
+    "tests.fixtures.valkey",
+    "tests.fixtures.smtp",
+    "tests.fixtures.alertmanager",
+]

@@ -1,0 +1,380 @@
+"""Promises: rows that say what must happen and when, and the guarded writes by which they are kept.
+
+Every move is one UPDATE that names the state it leaves (and the fence, once a row is claimed), and its row count says
+who won. A loser changes nothing. Nothing here reads a clock, calls anybody or commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    delete,
+    false,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from incidents.tables import attempt, person_token, promise
+
+LANES = ("page", "act")
+BACK_OFF = tuple(timedelta(seconds=n) for n in (1, 2, 5, 10, 20, 30))
+AMBIGUOUS_BACK_OFF = (timedelta(seconds=2), timedelta(seconds=30))  # a person may get two more in a minute, not ten
+RING_AGAIN = timedelta(seconds=2)
+LONGEST_LEASE = timedelta(hours=1)  # a lease beyond that was written by a clock that was wrong
+LINK_LASTS = timedelta(hours=24)
+
+# Spelled out and not bound: SQLite uses a partial index only where the statement repeats its condition.
+IS_DUE = and_(promise.c.state == literal_column("'due'"), promise.c.held == false())
+IS_CLAIMED = promise.c.state == literal_column("'claimed'")
+
+
+class Bell(NamedTuple):
+    """Something fell due: which lane to wake, and for which row."""
+
+    lane: str
+    id: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A promise to be made."""
+
+    kind: str
+    key: str
+    due_at: datetime
+    incident_id: int | None = None
+    round: int = 1
+    lane: str = "page"
+    target: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    dangerous: bool = False
+    not_after: datetime | None = None
+    mode: str = "live"
+    held: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one try: a definite yes, a definite no, or nobody can tell."""
+
+    result: Literal["yes", "no", "ambiguous"]
+    detail: str = ""
+    provider_ref: str | None = None
+    retry_after: timedelta | None = None
+    delivered: bool = False
+    permanent: bool = False
+    channel: str | None = None
+
+
+def make(session: Connection, wanted: Sequence[Wanted], *, now: datetime) -> list[Bell]:
+    """Write the promises whose key is new, and say which of them are due already."""
+    if not wanted:
+        return []
+    statement = (
+        _insert(session, promise)
+        .on_conflict_do_nothing(index_elements=["key"])
+        .returning(promise.c.id, promise.c.lane, promise.c.due_at, promise.c.held)
+    )
+    rows = session.execute(statement, [_row_of(one, now) for one in wanted]).all()
+    return [Bell(row.lane, row.id) for row in rows if row.due_at <= now and not row.held]
+
+
+def _row_of(wanted: Wanted, now: datetime) -> dict[str, Any]:
+    return {
+        "incident_id": wanted.incident_id,
+        "lane": wanted.lane,
+        "kind": wanted.kind,
+        "round": wanted.round,
+        "key": wanted.key,
+        "mode": wanted.mode,
+        "created_at": now,
+        "due_at": wanted.due_at,
+        "not_after": wanted.not_after,
+        "state": "due",
+        "held": wanted.held,
+        "dangerous": wanted.dangerous,
+        "target": wanted.target,
+        "facts": dict(wanted.facts),
+        "fence": 0,
+        "attempts": 0,
+        "next_try_at": wanted.due_at,
+        "rung_at": now if wanted.due_at <= now and not wanted.held else None,
+    }
+
+
+def _insert(session: Connection, table: Any) -> Any:
+    """An INSERT that knows ON CONFLICT, in the words of this database."""
+    return postgresql.insert(table) if session.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def claim(
+    session: Connection,
+    *,
+    now: datetime,
+    lease: timedelta,
+    promise_id: int | None = None,
+    lane: str | None = None,
+    kinds: Collection[str] | None = None,
+    limit: int = 1,
+) -> list[Row[Any]]:
+    """Take due rows for as long as the lease lasts, oldest first; each gets a new fence and an attempt."""
+    picked = _due_ids(now, promise_id=promise_id, lane=lane, kinds=kinds, limit=limit).cte("picked")
+    statement = (
+        update(promise)
+        .where(promise.c.id.in_(select(picked.c.id)), IS_DUE)
+        .values(
+            state="claimed",
+            fence=promise.c.fence + 1,
+            attempts=promise.c.attempts + 1,
+            lease_until=now + lease,
+        )
+        .returning(*promise.c)
+    )
+    rows = sorted(session.execute(statement).all(), key=lambda row: (row.next_try_at, row.id))
+    if rows:
+        begun = [{"promise_id": row.id, "fence": row.fence, "started_at": now, "detail": ""} for row in rows]
+        session.execute(insert(attempt), begun)
+    return rows
+
+
+def _due_ids(
+    now: datetime, *, promise_id: int | None, lane: str | None, kinds: Collection[str] | None, limit: int
+) -> Select[Any]:
+    query = select(promise.c.id).where(IS_DUE, promise.c.next_try_at <= now)
+    if promise_id is not None:
+        query = query.where(promise.c.id == promise_id)
+    if lane is not None:
+        query = query.where(promise.c.lane == lane)
+    if kinds is not None:
+        query = query.where(promise.c.kind.in_(sorted(kinds)))
+    query = query.order_by(promise.c.next_try_at, promise.c.id).limit(limit)
+    return query.with_for_update(skip_locked=True)  # PostgreSQL alone says so; SQLite has one writer
+
+
+def due(session: Connection, *, now: datetime, limit: int = 200) -> list[Row[Any]]:
+    """The rows that fell due and that nobody was woken for lately: id and lane, oldest first within a lane."""
+    rows: list[Any] = []
+    for lane in LANES:  # one lane at a time: then the index gives them in order
+        query = select(promise.c.id, promise.c.lane, promise.c.next_try_at).where(
+            IS_DUE,
+            promise.c.lane == lane,
+            promise.c.next_try_at <= now,
+            or_(promise.c.rung_at.is_(None), promise.c.rung_at <= now - RING_AGAIN),
+        )
+        rows += session.execute(query.order_by(promise.c.next_try_at, promise.c.id).limit(limit)).all()
+    return rows
+
+
+def rung(session: Connection, ids: Sequence[int], *, now: datetime) -> None:
+    """Remember that a bell was rung for them, so that it is not rung again at every tick."""
+    if ids:
+        session.execute(update(promise).where(promise.c.id.in_(ids), IS_DUE).values(rung_at=now))
+
+
+def next_due_at(session: Connection, *, after: datetime | None = None) -> datetime | None:
+    """When the next row falls due; with `after`, the next one later than that."""
+    moments: list[datetime] = []
+    for lane in LANES:
+        query = select(promise.c.next_try_at).where(IS_DUE, promise.c.lane == lane)
+        if after is not None:
+            query = query.where(promise.c.next_try_at > after)
+        moment = session.execute(query.order_by(promise.c.next_try_at).limit(1)).scalar()
+        if moment is not None:
+            moments.append(moment)
+    return min(moments, default=None)
+
+
+def expired(session: Connection, *, now: datetime, limit: int = 200) -> list[Row[Any]]:
+    """The claimed rows whose lease ran out: whoever had them is gone, frozen or stuck."""
+    query = select(promise).where(IS_CLAIMED, _lease_is_over(now))
+    return list(session.execute(query.order_by(promise.c.lease_until).limit(limit)).all())
+
+
+def _lease_is_over(now: datetime) -> ColumnElement[bool]:
+    return or_(promise.c.lease_until <= now, promise.c.lease_until > now + LONGEST_LEASE)
+
+
+def free_expired(
+    session: Connection, *, now: datetime, done: Collection[int] = ()
+) -> tuple[list[Bell], list[Row[Any]]]:
+    """Give back what a dead worker held. A dangerous row may have happened, so it is parked and never run again.
+
+    `done` are dangerous rows that an observer has seen done in the world: they are kept. Returns the bells of the
+    rows that are due again, and the rows that are parked.
+    """
+    gone = and_(IS_CLAIMED, _lease_is_over(now))
+    again = session.execute(
+        update(promise)
+        .where(gone, promise.c.dangerous == false())
+        .values(state="due", lease_until=None, next_try_at=now, rung_at=now, outcome="ambiguous")
+        .returning(promise.c.id, promise.c.lane, promise.c.fence)
+    ).all()
+    kept = session.execute(
+        update(promise)
+        .where(gone, promise.c.dangerous == true(), promise.c.id.in_(list(done)))
+        .values(state="kept", lease_until=None, ended_at=now, outcome="yes")
+        .returning(*promise.c)
+    ).all()
+    parked = session.execute(
+        update(promise)
+        .where(gone, promise.c.dangerous == true())
+        .values(state="parked", lease_until=None, outcome="ambiguous")
+        .returning(*promise.c)
+    ).all()
+    for rows, result in ((again, "ambiguous"), (kept, "yes"), (parked, "ambiguous")):
+        for row in rows:
+            _end_attempt(session, row, now=now, outcome=result, detail="the lease ran out")
+    return [Bell(row.lane, row.id) for row in again], list(parked)
+
+
+def settle(session: Connection, row: Row[Any], outcome: Outcome, *, now: datetime) -> str | None:
+    """Write what became of a try. Returns the row's new state, or None when somebody else owns the row by now."""
+    state, next_try_at = _after(row, outcome, now)
+    values: dict[str, Any] = {"state": state, "lease_until": None, "outcome": outcome.result}
+    if outcome.provider_ref is not None:
+        values["provider_ref"] = outcome.provider_ref
+    if state == "due":
+        values |= {"next_try_at": next_try_at, "rung_at": None}
+    elif state != "parked":
+        values["ended_at"] = now
+    if not _change(session, row, values):
+        return None
+    _end_attempt(
+        session,
+        row,
+        now=now,
+        outcome=outcome.result,
+        detail=outcome.detail,
+        channel=outcome.channel,
+        provider_ref=outcome.provider_ref,
+    )
+    return state
+
+
+def _after(row: Row[Any], outcome: Outcome, now: datetime) -> tuple[str, datetime]:
+    """The state that an outcome leads to, and when to look again if that is `due`."""
+    if outcome.result == "yes":
+        return "kept", now
+    if outcome.result == "ambiguous" and row.dangerous:
+        return "parked", now
+    next_try_at = now + (outcome.retry_after or _wait(row.attempts, outcome.result))
+    too_late = row.not_after is not None and next_try_at > row.not_after
+    return ("failed" if outcome.permanent or too_late else "due"), next_try_at
+
+
+def _wait(attempts: int, result: str) -> timedelta:
+    waits = BACK_OFF if result == "no" else AMBIGUOUS_BACK_OFF
+    return waits[min(max(attempts, 1), len(waits)) - 1]
+
+
+def _change(session: Connection, row: Row[Any], values: Mapping[str, Any]) -> bool:
+    """Change a row that is still ours: claimed, under the fence that we were given."""
+    mine = and_(promise.c.id == row.id, promise.c.fence == row.fence, IS_CLAIMED)
+    return session.execute(update(promise).where(mine).values(**values)).rowcount == 1
+
+
+def _end_attempt(session: Connection, row: Row[Any], *, now: datetime, outcome: str, **values: Any) -> None:
+    this = and_(attempt.c.promise_id == row.id, attempt.c.fence == row.fence)
+    session.execute(update(attempt).where(this).values(ended_at=now, outcome=outcome, **values))
+
+
+def _forget_attempt(session: Connection, row: Row[Any]) -> None:
+    """Nothing was tried, so there is no try to tell of."""
+    session.execute(delete(attempt).where(attempt.c.promise_id == row.id, attempt.c.fence == row.fence))
+
+
+def end(
+    session: Connection,
+    row: Row[Any],
+    state: Literal["kept", "cancelled", "superseded", "failed"],
+    *,
+    why: str = "",
+    now: datetime,
+) -> bool:
+    """End a claimed row without a try at anything outside."""
+    result = {"kept": "yes", "failed": "no"}.get(state)
+    values = {"state": state, "lease_until": None, "ended_at": now, "outcome": why or result or state}
+    if not _change(session, row, values):
+        return False
+    if result is None:
+        _forget_attempt(session, row)
+    else:
+        _end_attempt(session, row, now=now, outcome=result, detail=why)
+    return True
+
+
+def release(
+    session: Connection, row: Row[Any], *, now: datetime, held: bool = False, next_try_at: datetime | None = None
+) -> bool:
+    """Put a claimed row back without counting it as a try."""
+    values: dict[str, Any] = {
+        "state": "due",
+        "held": held,
+        "lease_until": None,
+        "attempts": promise.c.attempts - 1,
+        "next_try_at": next_try_at or now,
+        "rung_at": None,
+    }
+    if not _change(session, row, values):
+        return False
+    _forget_attempt(session, row)
+    return True
+
+
+def cancel(session: Connection, *conditions: ColumnElement[bool], why: str, now: datetime) -> int:
+    """Cancel the due rows that meet the conditions. What is claimed is in somebody's hands and looks for itself."""
+    statement = update(promise).where(promise.c.state == "due", *conditions)
+    return session.execute(statement.values(state="cancelled", ended_at=now, outcome=why)).rowcount
+
+
+def unpark(
+    session: Connection, promise_id: int, *, to: Literal["due", "kept", "cancelled"], by: str, now: datetime
+) -> list[Bell]:
+    """A person has looked at the world and says what a parked promise is to become."""
+    values: dict[str, Any] = {"state": to, "outcome": f"{to} by {by}"}
+    values |= {"next_try_at": now, "rung_at": now} if to == "due" else {"ended_at": now}
+    statement = update(promise).where(promise.c.id == promise_id, promise.c.state == "parked").values(**values)
+    rows = session.execute(statement.returning(promise.c.id, promise.c.lane)).all()
+    return [Bell(row.lane, row.id) for row in rows] if to == "due" else []
+
+
+def grant_links(
+    session: Connection, rows: Sequence[Row[Any]], salt_of: Callable[[Row[Any]], str], *, now: datetime
+) -> None:
+    """Give each message to a person the salt of its acknowledging link, once: a second try carries the same link."""
+    links = [
+        {
+            "promise_id": row.id,
+            "incident_id": row.incident_id,
+            "person": row.target,
+            "salt": salt_of(row),
+            "created_at": now,
+            "expires_at": now + LINK_LASTS,
+        }
+        for row in rows
+        if row.kind in ("page", "tell") and row.target and row.incident_id
+    ]
+    if links:
+        session.execute(_insert(session, person_token).on_conflict_do_nothing(index_elements=["promise_id"]), links)
+
+
+def oldest_due_at(session: Connection, lane: str) -> datetime | None:
+    """Since when the oldest due row of a lane waits: lateness is measured here and not at a process."""
+    query = select(func.min(promise.c.next_try_at)).where(IS_DUE, promise.c.lane == lane)
+    moment: datetime | None = session.execute(query).scalar()
+    return moment

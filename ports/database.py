@@ -1,0 +1,275 @@
+"""The database: one unit of work at a time, `now` read once in it, and bells that ring after COMMIT.
+
+SQLite's own waiting for the write lock is unfair: beside one hot writer the others starve for seconds. So each process
+asks again by itself after a jittered moment, and nobody holds the lock while waiting for anything else.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
+
+from ports.clock import Clock, Steady
+
+T = TypeVar("T")
+
+WAIT_FOR_LOCK = 10.0  # seconds; then the store is down for this caller
+PATIENT_AFTER = 0.5  # whoever holds the lock that long is stuck or sick: ask less often
+IMPATIENT, PATIENT = (0.0003, 0.002), (0.004, 0.012)
+SQLITE_ERROR = 1  # a wrong statement or a missing table: our fault, not the store's
+POSTGRESQL_OPTIONS = (
+    "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=5000 -c statement_timeout=10000 -c timezone=UTC"
+)
+
+# Called just before and just after every COMMIT. A test kills the process there; nobody else sets it.
+crash_point: Callable[[], None] | None = None
+
+
+class StoreDown(Exception):
+    """The database can't take a write now. Nothing was stored; send it again."""
+
+
+class Ringer(Protocol):
+    def ring(self, bells: Iterable[tuple[str, int]]) -> None: ...
+
+
+@dataclass
+class Work:
+    """One unit of work: a connection inside a transaction, the time it happens at, and the bells to ring after it."""
+
+    session: Connection
+    now: datetime
+    bells: list[tuple[str, int]] = field(default_factory=list)
+
+    def ring(self, bells: Iterable[tuple[str, int]]) -> None:
+        self.bells.extend(bells)
+
+
+class GroupWriter(Protocol):
+    def perform(self, verb: Callable[[Work], T]) -> T: ...
+
+
+class Database:
+    """Opens units of work. Safe to build before a fork: each process gets its own connections."""
+
+    def __init__(
+        self, url: str, clock: Clock, doorbell: Ringer | None = None, *, pool_size: int = 8, wait: float = WAIT_FOR_LOCK
+    ) -> None:
+        self.url = make_url(url)
+        self.dialect = self.url.get_backend_name()
+        if self.dialect == "postgresql":
+            self.url = self.url.set(drivername="postgresql+psycopg")
+        self.clock = clock
+        self.doorbell = doorbell
+        self.writer: GroupWriter | None = None
+        self._pool_size = pool_size
+        self._wait = wait
+        self._steady = Steady(clock)
+        self._engines: tuple[int, Engine, Engine] | None = None
+        self._building = threading.Lock()
+
+    def work(self) -> AbstractContextManager[Work]:
+        """A unit that writes: all of it or nothing, and its bells ring when it is durable."""
+        return self._work()
+
+    def read(self) -> AbstractContextManager[Work]:
+        """A unit that only reads: one consistent look, and no writer waits for it."""
+        return self._read()
+
+    def perform(self, verb: Callable[[Work], T]) -> T:
+        """Run a verb in a unit of its own, or together with others' where a group-commit writer is attached."""
+        if self.writer is not None:
+            return self.writer.perform(verb)
+        with self.work() as work:
+            return verb(work)
+
+    def ring(self, bells: Iterable[tuple[str, int]]) -> None:
+        if self.doorbell is not None:
+            self.doorbell.ring(bells)
+
+    def close(self) -> None:
+        if self._engines is not None and self._engines[0] == os.getpid():
+            for engine in self._engines[1:]:
+                engine.dispose()
+        self._engines = None
+
+    @contextmanager
+    def _work(self) -> Iterator[Work]:
+        with self.unit() as work:
+            yield work
+        if work.bells:
+            self.ring(work.bells)
+
+    @contextmanager
+    def unit(self) -> Iterator[Work]:
+        """A unit that writes and leaves its bells to the caller."""
+        with store_errors():
+            connection, now = self._begin(write=True)
+            with connection:
+                work = Work(connection, now)
+                yield work
+                _commit(connection)
+
+    @contextmanager
+    def _read(self) -> Iterator[Work]:
+        with store_errors():
+            connection, now = self._begin(write=False)
+            with connection:
+                yield Work(connection, now)
+
+    def _begin(self, *, write: bool) -> tuple[Connection, datetime]:
+        """A connection inside a transaction, and the time. Nothing was done yet: a dead connection is tried again."""
+        engine = self._engine(write=write)
+        for last_try in (False, True):
+            connection = engine.connect()
+            try:
+                if self.dialect == "sqlite":
+                    self._begin_sqlite(connection, write=write)
+                    return connection, self._steady.at_least(self.clock.now())
+                return connection, self._steady.at_least(self._database_time(connection))
+            except exc.DBAPIError as error:
+                connection.close()
+                if last_try or not error.connection_invalidated:
+                    raise
+            except BaseException:
+                connection.close()
+                raise
+        raise AssertionError("unreachable")
+
+    def _begin_sqlite(self, connection: Connection, *, write: bool) -> None:
+        if not write:
+            connection.exec_driver_sql("BEGIN")
+            return
+        began = time.monotonic()
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except exc.OperationalError as error:
+                waited = time.monotonic() - began
+                if "locked" not in str(error.orig) or waited > self._wait:
+                    raise
+            time.sleep(random.uniform(*(IMPATIENT if waited < PATIENT_AFTER else PATIENT)))  # noqa: S311  # jitter
+
+    def _database_time(self, connection: Connection) -> datetime:
+        moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return self.clock.now() if self.clock.settable else moment.astimezone(UTC)
+
+    def _engine(self, *, write: bool) -> Engine:
+        engines = self._engines
+        if engines is None or engines[0] != os.getpid():
+            engines = self._build_engines()
+        return engines[1] if write else engines[2]
+
+    def _build_engines(self) -> tuple[int, Engine, Engine]:
+        with self._building:
+            if self._engines is not None and self._engines[0] != os.getpid():
+                for engine in self._engines[1:]:
+                    engine.dispose(close=False)  # the parent's connections: closing them would close them for it too
+                self._engines = None
+            if self._engines is None:
+                self._engines = (os.getpid(), self._build(write=True), self._build(write=False))
+            return self._engines
+
+    def _build(self, *, write: bool) -> Engine:
+        if self.dialect == "sqlite":
+            return sqlite_engine(self.url, write=write, pool_size=self._pool_size)
+        engine = create_engine(
+            self.url,
+            pool_size=self._pool_size,
+            max_overflow=8,
+            pool_timeout=10,
+            connect_args={
+                "options": POSTGRESQL_OPTIONS,
+                "connect_timeout": 3,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 10_000,
+            },
+        )
+        return engine if write else engine.execution_options(postgresql_readonly=True)
+
+
+def sqlite_engine(url: Any, *, write: bool, pool_size: int = 8) -> Engine:
+    """An engine whose transactions begin when we say so, as BEGIN or BEGIN IMMEDIATE."""
+    wait = 0 if write else 5  # a reader only ever waits for a recovery, and that wait is fair
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=64,
+        pool_timeout=10,
+        connect_args={"timeout": wait, "check_same_thread": False, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        _switch_to_wal(connection)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if not write:
+            connection.execute("PRAGMA query_only = ON")
+
+    return engine
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """WAL is a property of the file: asked for once, and only then may another process be in the way for a moment."""
+    for _ in range(200):
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+                return
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except Exception as error:
+            if "locked" not in str(error):
+                raise
+        time.sleep(random.uniform(*PATIENT))  # noqa: S311  # jitter
+    raise StoreDown("The database stayed locked while it was being opened.")
+
+
+def _commit(connection: Connection) -> None:
+    if crash_point is not None:
+        crash_point()
+    connection.commit()
+    if crash_point is not None:
+        crash_point()
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Say StoreDown for whatever means that the database can't be used now, and leave the rest as it is."""
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise StoreDown("The database has no connection to spare.") from error
+    except exc.DBAPIError as error:
+        if not is_store_down(error):
+            raise
+        raise StoreDown(f"The database can't be used now: {_first_line(error.orig)}") from error
+
+
+def is_store_down(error: BaseException) -> bool:
+    """Locked, full, unreachable, shutting down, not migrated yet: things that a repeat or an operator mends."""
+    if isinstance(error, StoreDown | exc.TimeoutError):
+        return True
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code == SQLITE_ERROR:
+        return "no such table" in str(error.orig)
+    return error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError)
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

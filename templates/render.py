@@ -1,0 +1,206 @@
+"""The one sandboxed Jinja environment: pages of the console and messages to people are rendered here, and only here.
+
+Templates come from this folder alone; what senders write (labels, titles) is only ever a value, never compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader, StrictUndefined, Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from templates.fitting import SHORT, fitted, one_line, plain_ascii
+
+LONGEST_FACT = 500
+PURPOSES = ("page", "tell", "handed", "digest", "cleared", "stand_down", "leadership")
+
+# Every fact a message template may name, and what it is where nobody gave it.
+FACTS: dict[str, Any] = {
+    "purpose": "page",
+    "incident": "",
+    "severity": "",
+    "severity_label": "",
+    "service": "",
+    "team": "",
+    "title": "",
+    "what": "",
+    "since": "",
+    "age": "",
+    "affected": "",
+    "first": "",
+    "runbook": None,
+    "url": "",
+    "link": "",  # the acknowledging link; without one, the incident's page
+    "why_you": "",
+    "also_told": [],
+    "tried": [],
+    "who_has_it": "",
+    "from_line": "",
+    "next_update": "",
+    "cleared_at": "",
+    "next": "",  # what happens next, after standing down
+    "responders": [],
+    "n": 1,
+    "person": {"id": "", "name": ""},
+    "round": 1,
+    "alerts": [],
+    "entries": [],
+    "heading": "",
+}
+
+
+def render(name: str, /, **facts: Any) -> str:
+    """The text of one template, `console/incident.html` or another. HTML is escaped; a missing fact is an error."""
+    return ENVIRONMENT.get_template(name).render(**facts)
+
+
+def message(facts: Mapping[str, Any], channel_kind: str) -> dict[str, Any]:
+    """`subject`, `short`, `text`, `html` for one person, and `broken`.
+
+    A broken template must not lose the page: then `broken` is true and the texts are plain and hard-built.
+    """
+    given = _completed(facts)
+    try:
+        template = _template(given, channel_kind)
+        return {
+            "subject": one_line(_block(template, "subject", given)),
+            "short": fitted(lambda parts: _block(template, "short", {**given, **parts}), given),
+            "text": _tidied(_block(template, "text", given)),
+            "html": _html(given, channel_kind),
+            "broken": False,
+        }
+    except Exception:  # whatever the template does, somebody must hear; the caller logs and counts `broken`
+        return {**_hard_built(given), "broken": True}
+
+
+def _completed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Every fact in its place, and each text one line: a sender's line break must not pose as a line of ours."""
+    given = {**FACTS, **{name: fact for name, fact in facts.items() if fact is not None}}
+    given |= {name: one_line(fact)[:LONGEST_FACT] for name, fact in given.items() if isinstance(fact, str)}
+    given["link"] = given["link"] or given["url"]
+    given["what"] = given["what"] or given["title"]
+    given["entries"] = [entry if isinstance(entry, Mapping) else {"line": str(entry)} for entry in given["entries"]]
+    if given["purpose"] == "tell" and given["from_line"]:
+        given["purpose"] = "leadership"
+    if given["purpose"] not in PURPOSES:
+        given["purpose"] = "tell"
+    return given
+
+
+def _template(facts: Mapping[str, Any], channel_kind: str) -> Template:
+    """A channel's own wording where it has one, else everybody's."""
+    name = f"{facts['purpose']}.j2"
+    return ENVIRONMENT.select_template([f"messages/{channel_kind}/{name}", f"messages/any/{name}"])
+
+
+def _block(template: Template, block: str, facts: Mapping[str, Any]) -> str:
+    return "".join(template.blocks[block](template.new_context(dict(facts))))
+
+
+def _html(facts: Mapping[str, Any], channel_kind: str) -> str:
+    name = f"messages/{channel_kind}/{facts['purpose']}.html"
+    return render(name, **facts) if channel_kind in HTML_CHANNELS else ""
+
+
+def _tidied(text: str) -> str:
+    """Lines without trailing blanks, and never two empty ones in a row: templates may leave them."""
+    lines: list[str] = []
+    for line in (line.rstrip() for line in text.strip().splitlines()):
+        if line or (lines and lines[-1]):
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _hard_built(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What is left when a template is broken: the facts that matter, in the order that matters."""
+    names = ("what", "since", "affected", "first", "who_has_it", "why_you")
+    head = one_line(f"{facts['severity']} {facts['incident']} {facts['service']}: {facts['title'] or facts['what']}")
+    lines = [head, *(one_line(str(facts[name])) for name in names if facts[name])]
+    lines += [one_line(str(entry.get("line", ""))) for entry in facts["entries"]]
+    link = plain_ascii(str(facts["link"]))
+    room = SHORT - len(link) - 1
+    return {
+        "subject": head,
+        "short": f"{plain_ascii(head)[:room]} {link}" if room > 0 else plain_ascii(head)[:SHORT],
+        "text": "\n".join([*lines, "", str(facts["link"])]) + "\n",
+        "html": "",
+    }
+
+
+def moment(value: str | datetime | None) -> datetime | None:
+    """A time from its ISO text; None stays None, and so does what is not a time."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC) if value else None
+    except ValueError:
+        return None
+
+
+def utc_time(value: str | datetime | None) -> str:
+    """ "14:37 UTC"."""
+    at = moment(value)
+    return f"{at:%H:%M} UTC" if at else ""
+
+
+def utc_day(value: str | datetime | None) -> str:
+    """ "21 Nov 2026, 14:37 UTC"."""
+    at = moment(value)
+    return f"{at.day} {at:%b %Y, %H:%M} UTC" if at else ""
+
+
+def ago(value: str | datetime | None, now: str | datetime | None) -> str:
+    """ "2 min ago", "in 3 min", "now"."""
+    at, present = moment(value), moment(now)
+    if at is None or present is None:
+        return ""
+    if abs(present - at) < timedelta(seconds=1):
+        return "now"
+    return f"{spoken(present - at)} ago" if at < present else f"in {spoken(at - present)}"
+
+
+def spoken(span: timedelta | float | None) -> str:
+    """ "2 h 15 min": the two largest units, as a person says it."""
+    if span is None:
+        return ""
+    left = int(span.total_seconds() if isinstance(span, timedelta) else span)
+    words: list[str] = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, size)
+        if count and not (unit == "s" and words):
+            words.append(f"{count} {unit}")
+    return " ".join(words[:2]) or "0 s"
+
+
+def sentence(text: str) -> str:
+    """The text with one full stop at its end; nothing stays nothing."""
+    bare = one_line(text).rstrip(" .")
+    return f"{bare}." if bare else ""
+
+
+def names(people: Iterable[str]) -> str:
+    """ "Ada, Ben and Cy"."""
+    listed = [one_line(person) for person in people]
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}" if listed else ""
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=lambda name: bool(name and name.endswith((".html", ".html.j2"))),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    filters = (ago, utc_time, utc_day, spoken, names, one_line, sentence)
+    environment.filters.update({one.__name__: one for one in filters})
+    return environment
+
+
+ENVIRONMENT = _environment()
+HTML_CHANNELS = ("email",)

@@ -160,7 +160,7 @@ class Reading:
             policy_path=self.policy_path(),
             runbooks_path=self.runbooks_path(),
             url=self.url("URL", ("http", "https"), "https://firedoor.example.com") or public_url,
-            mail_from=self.mailbox("MAIL_FROM") or f"firedoor@{urlsplit(public_url).hostname or 'localhost'}",
+            mail_from=self.mailbox("MAIL_FROM") or f"firedoor@{_mail_host(public_url)}",
             mail_to=self.mailbox("MAIL_TO"),
             database_url=self.database_url(home),
             redis_url=self.redis_url(),
@@ -317,6 +317,11 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
 def _address(host: str, port: int) -> str:
     shown = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+
+def _mail_host(public_url: str) -> str:
+    host = urlsplit(public_url).hostname or "localhost"
+    return host if re.search("[a-z]", host) and ":" not in host else "localhost"
 
 
 def _spoken(schemes: tuple[str, ...]) -> str:

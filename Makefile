@@ -1,0 +1,64 @@
+# Everything a developer or an operator of one machine needs. A bare machine has Python 3.11 or newer, and make.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEEDS ?= 3
+COUNT ?= 2
+
+# pytest's own output is the result: nothing may filter it.
+PYTEST := $(BIN)/pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check chaos bench soak lock wheel clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+run: $(VENV)/.core  ## start Firedoor on this machine (web, workers, clock, Valkey, SQLite under ./var)
+	@exec $(BIN)/firedoor up
+
+test: $(VENV)/.dev  ## run all tests, on SQLite and PostgreSQL (two at a time; COUNT=4 for more)
+	$(PYTEST) -n $(COUNT) --dist worksteal
+
+check: $(VENV)/.dev  ## format, lint, types, the rules of imports, and the docs' own tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) -q tests/docs
+
+chaos: $(VENV)/.dev  ## kill, freeze and flush for SEEDS seeds a database, and count what was lost
+	$(BIN)/python -m tests.chaos --seeds $(SEEDS)
+
+bench: $(VENV)/.dev  ## measure, beside a floor measured in the same run
+	$(BIN)/python -m bench
+
+soak: $(VENV)/.dev  ## the chaos at the sizes of docs/reliability.md (hours)
+	$(BIN)/python -m tests.chaos --soak
+
+lock: $(VENV)/.dev  ## resolve the dependencies anew: hashes, and no index address
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml -o requirements-dev.lock
+
+wheel: $(VENV)/.dev  ## build the wheel into dist/
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:  ## remove the virtual environment and what tools left; ./var stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# Stamps: a second `make run` starts at once, and a changed lock installs again.
+# The development lock contains the core one: whoever has run the tests keeps that set for `make run`.
+
+$(VENV)/.core: requirements.lock requirements-dev.lock pyproject.toml | $(VENV)/.base
+	@sh packaging/install $(VENV) $$(test -e $(VENV)/.dev && echo requirements-dev.lock || echo requirements.lock)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/.base
+	@sh packaging/install $(VENV) requirements-dev.lock
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.base:
+	@PYTHON=$(PYTHON) sh packaging/venv $(VENV)
+	@touch $@

@@ -2,8 +2,8 @@
 
 pytest_plugins = [
     "tests.fixtures.watching",
+    "tests.fixtures.postgresql",  # before those that import it, or pytest can't rewrite its asserts
     "tests.fixtures.databases",
-    "tests.fixtures.postgresql",
     "tests.fixtures.valkey",
     "tests.fixtures.smtp",
     "tests.fixtures.alertmanager",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import io
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,6 @@ from incidents.errors import MalformedPayload
 from incidents.tables import counter, inbox
 from ports.clock import SettableClock
 from ports.database import Database
-from tests.fixtures.postgresql import Cluster
 from webhooks.body import KEPT, LIMIT
 from webhooks.inbox import RETRY_AFTER, hooks
 from webhooks.sources import OVERSIZED, SOURCES, Source, alertmanager
@@ -58,7 +57,7 @@ class Door:
     database: Database
     rung: Rung
 
-    def post(self, body: bytes = FIRING, path: str = "/hooks/alertmanager", **options: Any) -> Any:
+    def post(self, body: bytes | None = FIRING, path: str = "/hooks/alertmanager", **options: Any) -> Any:
         return self.client.post(path, **{"data": body, "headers": BEARER, **options})
 
     def rows(self) -> list[Row[Any]]:
@@ -276,7 +275,11 @@ def test_a_body_of_ten_mebibytes_is_taken_whole(door: Door) -> None:
 @pytest.mark.parametrize("chunked", [False, True], ids=["with_length", "chunked"])
 def test_of_a_larger_body_the_beginning_is_kept_and_it_is_still_accepted(door: Door, *, chunked: bool) -> None:
     body = b"y" * (LIMIT + 70_000)
-    chunks = {"input_stream": io.BytesIO(body), "environ_overrides": {"wsgi.input_terminated": True}, "data": None}
+    chunks: dict[str, Any] = {
+        "input_stream": io.BytesIO(body),
+        "environ_overrides": {"wsgi.input_terminated": True},
+        "data": None,
+    }
 
     answer = door.post(body, **(chunks if chunked else {}))
 
@@ -335,22 +338,24 @@ def test_a_gzip_bomb_is_kept_packed(door: Door, members: int) -> None:
 
 
 def test_a_store_that_is_down_is_a_503_and_works_again_afterwards(
-    door: Door, database_url: str, request: pytest.FixtureRequest
+    door: Door, store_down: Callable[[], AbstractContextManager[None]]
 ) -> None:
-    if database_url.startswith("sqlite"):
-        holder = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
-        holder.execute("BEGIN IMMEDIATE")
+    door.post()
+    with store_down():
         answer = door.post()
-        holder.execute("ROLLBACK")
-        holder.close()
-    else:
-        cluster: Cluster = request.getfixturevalue("postgres")
-        name = database_url.rpartition("/")[2]
-        cluster.run(f"ALTER DATABASE {name} RENAME TO {name}_away")
-        answer = door.post()
-        cluster.run(f"ALTER DATABASE {name}_away RENAME TO {name}")
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, str(RETRY_AFTER))
     assert "send it again" in answer.text
     assert door.post().status_code == 202
-    assert len(door.rows()) == 1
+    assert len(door.rows()) == 2
+
+
+def test_refusals_of_a_store_that_is_down_are_counted_when_it_is_back(
+    door: Door, clock: SettableClock, store_down: Callable[[], AbstractContextManager[None]]
+) -> None:
+    with store_down():
+        assert door.post(headers={}).status_code == 401
+
+    clock.forward(timedelta(seconds=2))
+    door.post(headers={})
+    assert door.refused() == {"refused.alertmanager": 2}

@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from templates.fitting import SHORT, fitted, one_line, plain_ascii
 
 LONGEST_FACT = 500
+ENTRY = {"line": "", "incident": "", "severity": "", "service": "", "what": "", "who_has_it": "", "needs_human": ""}
 PURPOSES = ("page", "tell", "handed", "digest", "cleared", "stand_down", "leadership")
 
 # Every fact a message template may name, and what it is where nobody gave it.
@@ -42,8 +43,10 @@ FACTS: dict[str, Any] = {
     "from_line": "",
     "next_update": "",
     "cleared_at": "",
-    "next": "",  # what happens next, after standing down
-    "responders": [],
+    "what_next": "",  # after standing down
+    "who_was_on_it": [],
+    "happened": "",  # what changed, where a tell is about a change
+    "is_brief": False,  # for leadership and clients: impact, commander, next update
     "n": 1,
     "person": {"id": "", "name": ""},
     "round": 1,
@@ -83,8 +86,10 @@ def _completed(facts: Mapping[str, Any]) -> dict[str, Any]:
     given |= {name: one_line(fact)[:LONGEST_FACT] for name, fact in given.items() if isinstance(fact, str)}
     given["link"] = given["link"] or given["url"]
     given["what"] = given["what"] or given["title"]
-    given["entries"] = [entry if isinstance(entry, Mapping) else {"line": str(entry)} for entry in given["entries"]]
-    if given["purpose"] == "tell" and given["from_line"]:
+    given["entries"] = [
+        {**ENTRY, **(entry if isinstance(entry, Mapping) else {"line": str(entry)})} for entry in given["entries"]
+    ]
+    if given["purpose"] == "tell" and (given["is_brief"] or given["from_line"]):
         given["purpose"] = "leadership"
     if given["purpose"] not in PURPOSES:
         given["purpose"] = "tell"
@@ -120,7 +125,7 @@ def _hard_built(facts: Mapping[str, Any]) -> dict[str, str]:
     names = ("what", "since", "affected", "first", "who_has_it", "why_you")
     head = one_line(f"{facts['severity']} {facts['incident']} {facts['service']}: {facts['title'] or facts['what']}")
     lines = [head, *(one_line(str(facts[name])) for name in names if facts[name])]
-    lines += [one_line(str(entry.get("line", ""))) for entry in facts["entries"]]
+    lines += [one_line(entry["line"] or f"{entry['incident']} {entry['what']}") for entry in facts["entries"]]
     link = plain_ascii(str(facts["link"]))
     room = SHORT - len(link) - 1
     return {

@@ -124,7 +124,7 @@ def test_a_cleared_incident_says_when() -> None:
 
 
 def test_standing_down_says_who_was_on_it_and_what_happens_next() -> None:
-    over = said(purpose="stand_down", responders=["Ada", "Ben"], next="the postmortem is due on 23 Nov")
+    over = said(purpose="stand_down", who_was_on_it=["Ada", "Ben"], what_next="the postmortem is due on 23 Nov")
 
     assert in_order(over["text"], "stood down", "Ada and Ben", "the postmortem is due on 23 Nov")
     assert "the postmortem is due on 23 Nov" in over["html"]
@@ -135,6 +135,25 @@ def test_a_digest_lists_its_entries_as_lines_or_with_more_facts() -> None:
 
     assert "- P3 INC-040 search: slow\n- P2 INC-041 <mail>: late\n" in digest["text"]
     assert "P2 INC-041 &lt;mail&gt;: late" in digest["html"]
+
+
+def test_a_digest_composes_the_entry_of_an_incident() -> None:
+    entry = {**FACTS, "who_has_it": "", "needs_human": "nobody answered"}
+
+    digest = said(purpose="digest", entries=[entry])
+
+    assert "- P1 INC-042 checkout: 500s 12% (was 0.3%). Needs a human: nobody answered.\n" in digest["text"]
+    assert "Needs a human" in digest["html"]
+
+
+def test_a_tell_about_a_change_says_what_changed() -> None:
+    raised = "Its severity is P0 now: it was raised."
+
+    for brief in (False, True):
+        tell = said(purpose="tell", happened=raised, is_brief=brief)
+        assert raised in tell["text"]
+        assert raised in tell["html"]
+        assert ("500s" in tell["text"]) is not brief
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)

@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     delete,
     false,
-    func,
     insert,
     literal_column,
     or_,
@@ -130,10 +129,12 @@ def claim(
     promise_id: int | None = None,
     lane: str | None = None,
     kinds: Collection[str] | None = None,
+    other_than: Collection[str] = (),
     limit: int = 1,
 ) -> list[Row[Any]]:
     """Take due rows for as long as the lease lasts, oldest first; each gets a new fence and an attempt."""
-    picked = _due_ids(now, promise_id=promise_id, lane=lane, kinds=kinds, limit=limit).cte("picked")
+    query = _due_ids(now, promise_id=promise_id, lane=lane, kinds=kinds, other_than=other_than)
+    picked = query.limit(limit).cte("picked")
     statement = (
         update(promise)
         .where(promise.c.id.in_(select(picked.c.id)), IS_DUE)
@@ -153,7 +154,12 @@ def claim(
 
 
 def _due_ids(
-    now: datetime, *, promise_id: int | None, lane: str | None, kinds: Collection[str] | None, limit: int
+    now: datetime,
+    *,
+    promise_id: int | None,
+    lane: str | None,
+    kinds: Collection[str] | None,
+    other_than: Collection[str],
 ) -> Select[Any]:
     query = select(promise.c.id).where(IS_DUE, promise.c.next_try_at <= now)
     if promise_id is not None:
@@ -162,7 +168,9 @@ def _due_ids(
         query = query.where(promise.c.lane == lane)
     if kinds is not None:
         query = query.where(promise.c.kind.in_(sorted(kinds)))
-    query = query.order_by(promise.c.next_try_at, promise.c.id).limit(limit)
+    if other_than:
+        query = query.where(promise.c.kind.not_in(sorted(other_than)))
+    query = query.order_by(promise.c.next_try_at, promise.c.id)
     return query.with_for_update(skip_locked=True)  # PostgreSQL alone says so; SQLite has one writer
 
 
@@ -373,8 +381,9 @@ def grant_links(
         session.execute(_insert(session, person_token).on_conflict_do_nothing(index_elements=["promise_id"]), links)
 
 
-def oldest_due_at(session: Connection, lane: str) -> datetime | None:
-    """Since when the oldest due row of a lane waits: lateness is measured here and not at a process."""
-    query = select(func.min(promise.c.next_try_at)).where(IS_DUE, promise.c.lane == lane)
-    moment: datetime | None = session.execute(query).scalar()
-    return moment
+def waiting(session: Connection, lane: str, *, now: datetime) -> Row[Any] | None:
+    """The row of a lane that waits longest: id, lane and since when. Lateness is measured here, not at a process."""
+    query = select(promise.c.id, promise.c.lane, promise.c.next_try_at)
+    query = query.where(IS_DUE, promise.c.lane == lane, promise.c.next_try_at <= now)
+    rows: list[Any] = list(session.execute(query.order_by(promise.c.next_try_at).limit(1)))
+    return rows[0] if rows else None

@@ -22,7 +22,7 @@ from ports.clock import Clock, Steady
 
 T = TypeVar("T")
 
-WAIT_FOR_LOCK = 10.0  # seconds; then the store is down for this caller
+WAIT_FOR_LOCK = 8.0  # seconds; then the store is down for this caller, before a supervisor thinks it frozen
 PATIENT_AFTER = 0.5  # whoever holds the lock that long is stuck or sick: ask less often
 IMPATIENT, PATIENT = (0.0003, 0.002), (0.004, 0.012)
 SQLITE_ERROR = 1  # a wrong statement or a missing table: our fault, not the store's
@@ -77,9 +77,9 @@ class Database:
         self._engines: tuple[int, Engine, Engine] | None = None
         self._building = threading.Lock()
 
-    def work(self) -> AbstractContextManager[Work]:
+    def work(self, *, wait: float | None = None) -> AbstractContextManager[Work]:
         """A unit that writes: all of it or nothing, and its bells ring when it is durable."""
-        return self._work()
+        return self._work(wait)
 
     def read(self) -> AbstractContextManager[Work]:
         """A unit that only reads: one consistent look, and no writer waits for it."""
@@ -103,17 +103,17 @@ class Database:
         self._engines = None
 
     @contextmanager
-    def _work(self) -> Iterator[Work]:
-        with self.unit() as work:
+    def _work(self, wait: float | None) -> Iterator[Work]:
+        with self.unit(wait=wait) as work:
             yield work
         if work.bells:
             self.ring(work.bells)
 
     @contextmanager
-    def unit(self) -> Iterator[Work]:
+    def unit(self, *, wait: float | None = None) -> Iterator[Work]:
         """A unit that writes and leaves its bells to the caller."""
         with store_errors():
-            connection, now = self._begin(write=True)
+            connection, now = self._begin(write=True, wait=self._wait if wait is None else wait)
             with connection:
                 work = Work(connection, now)
                 yield work
@@ -122,18 +122,18 @@ class Database:
     @contextmanager
     def _read(self) -> Iterator[Work]:
         with store_errors():
-            connection, now = self._begin(write=False)
+            connection, now = self._begin(write=False, wait=0)
             with connection:
                 yield Work(connection, now)
 
-    def _begin(self, *, write: bool) -> tuple[Connection, datetime]:
+    def _begin(self, *, write: bool, wait: float) -> tuple[Connection, datetime]:
         """A connection inside a transaction, and the time. Nothing was done yet: a dead connection is tried again."""
         engine = self._engine(write=write)
         for last_try in (False, True):
             connection = engine.connect()
             try:
                 if self.dialect == "sqlite":
-                    self._begin_sqlite(connection, write=write)
+                    self._begin_sqlite(connection, write=write, wait=wait)
                     return connection, self._steady.at_least(self.clock.now())
                 return connection, self._steady.at_least(self._database_time(connection))
             except exc.DBAPIError as error:
@@ -145,7 +145,7 @@ class Database:
                 raise
         raise AssertionError("unreachable")
 
-    def _begin_sqlite(self, connection: Connection, *, write: bool) -> None:
+    def _begin_sqlite(self, connection: Connection, *, write: bool, wait: float) -> None:
         if not write:
             connection.exec_driver_sql("BEGIN")
             return
@@ -156,7 +156,7 @@ class Database:
                 return
             except exc.OperationalError as error:
                 waited = time.monotonic() - began
-                if "locked" not in str(error.orig) or waited > self._wait:
+                if "locked" not in str(error.orig) or waited > wait:
                     raise
             time.sleep(random.uniform(*(IMPATIENT if waited < PATIENT_AFTER else PATIENT)))  # noqa: S311  # jitter
 

@@ -1,0 +1,414 @@
+"""Keeping promises: claim, commit, look again, act with no transaction open, and write down what became of it.
+
+A kind that only decides runs in the same transaction as its claim and its end, so it happens exactly once. A kind that
+acts outside does so in a small pool of threads; whichever thread is done writes for all that are.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+import structlog
+from sqlalchemy import Connection, Row, select
+
+from incidents import promises
+from incidents.promises import Bell, Outcome
+from incidents.tables import promise
+from ports.clock import Clock
+from ports.database import Database, StoreDown, Work, is_store_down
+from worker.dangerous import act_in_child
+
+log = structlog.get_logger("worker.keeping")
+
+DECISIONS_AT_ONCE = 32
+TOO_LATE = "it was too late for it"
+Seen = Literal["done", "before", "unknown"]
+
+
+class Prepared(Protocol):
+    @property
+    def actor(self) -> str: ...
+
+
+class Kind(Protocol):
+    """What `incidents.kinds.Kind` is to us."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def decide(self) -> Callable[..., list[Bell]] | None: ...
+
+    @property
+    def prepare(self) -> Callable[..., Any] | None: ...
+
+    @property
+    def settled(self) -> Callable[..., list[Bell]] | None: ...
+
+
+class Actor(Protocol):
+    def __call__(self, prepared: Any, row: Row[Any], attempt: int) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A claimed row that needs no try, or none any more: cancelled, superseded, failed, or held for a firing."""
+
+    state: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a thread brings home: the row, and either an outcome or how it ended without one."""
+
+    row: Row[Any]
+    result: Outcome | Ended
+    tried: bool
+
+
+@dataclass
+class Keeper:
+    """Keeps the promises of a lane. One a process; safe to build before a fork."""
+
+    database: Database
+    clock: Clock
+    kinds: Mapping[str, Kind]
+    actors: Mapping[str, Actor]
+    observers: Mapping[str, Callable[[Row[Any]], Seen]]
+    book: Callable[[], Any]
+    lease: timedelta = timedelta(seconds=20)
+    threads: int = 8
+    patience: float = 30.0  # how long `drain` waits for what is under way; it ends by itself without being waited for
+    pulse: Callable[[], None] = field(default=lambda: None)
+    _home: _Home | None = field(default=None, init=False, repr=False)
+
+    def drain(self, lane: str, *, limit: int = 100) -> int:
+        """Keep what is due in the lane, oldest first, and return how many rows were taken in hand."""
+        return self._drain(lane, limit)
+
+    def keep(self, promise_id: int) -> None:
+        """Keep this one first, then whatever else its lane owes."""
+        with self.database.read() as work:
+            lane = work.session.execute(select(promise.c.lane).where(promise.c.id == promise_id)).scalar()
+        if lane is not None:
+            self._fill(lane, 1, promise_id=promise_id)
+            self._drain(lane, 100)
+
+    def observe(self, rows: Iterable[Row[Any]]) -> list[int]:
+        """Of dangerous rows whose executor is gone: which can be seen to have happened?"""
+        return [row.id for row in rows if row.dangerous and self._seen(row) == "done"]
+
+    def close(self, timeout: float = 20.0) -> None:
+        """Wait for what is under way, for as long as a lease."""
+        home = self._home
+        if home is not None and home.pid == os.getpid():
+            home.closing = True
+            home.wait_until_idle(timeout, self.pulse)
+            home.pool.shutdown(wait=home.busy == 0, cancel_futures=True)
+            self._home = None
+
+    # ---- taking rows in hand
+
+    def _drain(self, lane: str, limit: int) -> int:
+        taken, home = 0, self._at_home()
+        until = time.monotonic() + self.patience
+        while taken < limit:
+            self.pulse()
+            began = home.settled
+            now_taken = self._fill(lane, limit - taken)
+            taken += now_taken
+            if now_taken == 0 and not home.wait_for_a_change(began, until, self.pulse):
+                break
+        if taken >= limit:
+            self._ring_for_the_rest(lane)
+        home.wait_until_idle(max(0.0, until - time.monotonic()), self.pulse)
+        return taken
+
+    def _fill(self, lane: str, limit: int, *, promise_id: int | None = None) -> int:
+        """Claim as many rows as there are free threads; decide at once what only has to be decided."""
+        home = self._at_home()
+        if home.closing:
+            return 0
+        with home.filling:
+            free = max(0, min(self.threads - home.busy, limit))
+            claimed_at = self.clock.monotonic()
+            with self.database.work() as work:
+                decided = self._decide_some(work, lane, min(limit, DECISIONS_AT_ONCE), promise_id)
+                rows = self._claim_some(work, lane, free, promise_id) if free else []
+            home.hungry = {*home.hungry, lane} if free == len(rows) else home.hungry - {lane}
+            for row in rows:
+                home.begin(self._carry_out, row, claimed_at)
+        return decided + len(rows)
+
+    def _decide_some(self, work: Work, lane: str, limit: int, promise_id: int | None) -> int:
+        """Internal kinds: claim, decide and end are one transaction, so a crash leaves all of it or nothing."""
+        internal = [name for name, kind in self.kinds.items() if kind.decide is not None]
+        if not internal:
+            return 0
+        rows = promises.claim(
+            work.session, now=work.now, lease=self.lease, promise_id=promise_id, lane=lane, kinds=internal, limit=limit
+        )
+        for row in rows:
+            self._decide(work, row, lane)
+        return len(rows)
+
+    def _decide(self, work: Work, row: Row[Any], lane: str) -> None:
+        decide = self.kinds[row.kind].decide
+        assert decide is not None
+        bells: list[Bell] = []
+
+        def decided(session: Connection) -> None:
+            bells.extend(decide(session, row, self.book(), work.now))
+            promises.end(session, row, "kept", now=work.now)
+
+        if self._attempted(work.session, decided, "promise.decide_failed", row):
+            work.ring(bell for bell in bells if bell.lane != lane)  # its own lane is being drained
+        else:
+            promises.settle(work.session, row, Outcome("no", "our own fault; it is in the log"), now=work.now)
+
+    def _claim_some(self, work: Work, lane: str, limit: int, promise_id: int | None) -> list[Row[Any]]:
+        internal = [name for name, kind in self.kinds.items() if kind.decide is not None]
+        rows = promises.claim(
+            work.session,
+            now=work.now,
+            lease=self.lease,
+            promise_id=promise_id,
+            lane=lane,
+            other_than=internal,
+            limit=limit,
+        )
+        promises.grant_links(work.session, rows, lambda _row: secrets.token_urlsafe(12), now=work.now)
+        return rows
+
+    def _ring_for_the_rest(self, lane: str) -> None:
+        with self.database.read() as work:
+            row = promises.waiting(work.session, lane, now=work.now)
+        if row is not None:
+            self.database.ring([Bell(row.lane, row.id)])
+
+    # ---- one row, in a thread
+
+    def _carry_out(self, row: Row[Any], claimed_at: float) -> None:
+        home = self._at_home()
+        try:
+            home.bring(self._try(row, claimed_at))
+            with home.settling:  # whoever comes first writes for all that wait here
+                done = home.take_done()
+                if done:
+                    self._settle_patiently(done)
+        except Exception:
+            log.exception("promise.lost_in_a_thread", promise_id=row.id, incident_id=row.incident_id)
+        finally:
+            home.leave()
+        if row.lane in home.hungry:
+            self._go_on(row.lane)
+
+    def _go_on(self, lane: str) -> None:
+        """A thread is free again, and the drain that left rows behind may have gone home."""
+        try:
+            self._fill(lane, self.threads)
+        except StoreDown as error:
+            log.warning("store.down", what=str(error))
+
+    def _try(self, row: Row[Any], claimed_at: float) -> Done:
+        try:
+            prepared = self._prepare(row)
+        except StoreDown as error:
+            return Done(row, Outcome("no", str(error)), tried=False)
+        except Exception as error:
+            log.exception("promise.prepare_failed", promise_id=row.id, incident_id=row.incident_id, kind=row.kind)
+            return Done(row, Outcome("no", f"{type(error).__name__}: {error}"), tried=False)
+        if isinstance(prepared, Ended):
+            return Done(row, prepared, tried=False)
+        if self.clock.monotonic() - claimed_at > self.lease.total_seconds() / 2:
+            return Done(row, Ended("released", "too much of the lease was gone"), tried=False)  # frozen or starved
+        return Done(row, self._act(row, prepared), tried=True)
+
+    def _prepare(self, row: Row[Any]) -> Any:
+        """What to do, from the incident as it is now: since the promise was made somebody may have acknowledged."""
+        kind = self.kinds.get(row.kind)
+        if kind is None or kind.prepare is None:
+            log.error("promise.unknown_kind", promise_id=row.id, incident_id=row.incident_id, kind=row.kind)
+            return Ended("failed", f"this version knows no promise of the kind {row.kind!r}")
+        with self.database.read() as work:
+            if row.not_after is not None and work.now > row.not_after:
+                return Ended("failed", TOO_LATE)
+            prepared = kind.prepare(work.session, row, self.book(), work.now)
+        if hasattr(prepared, "why"):  # a Skip
+            return Ended(prepared.state, prepared.why)
+        return prepared
+
+    def _act(self, row: Row[Any], prepared: Prepared) -> Outcome:
+        actor = self.actors.get(prepared.actor)
+        if actor is None:
+            log.error("promise.unknown_actor", promise_id=row.id, incident_id=row.incident_id, actor=prepared.actor)
+            return Outcome("no", f"nobody here performs {prepared.actor!r}", permanent=True)
+        try:
+            if not row.dangerous:
+                return actor(prepared, row, row.attempts)
+            outcome = act_in_child(lambda: actor(prepared, row, row.attempts), within=self.lease * 0.6)
+            if outcome.result == "ambiguous" and self._seen(row) == "done":
+                return Outcome("yes", f"seen done; {outcome.detail}")
+        except Exception as error:
+            log.exception("promise.act_failed", promise_id=row.id, incident_id=row.incident_id, kind=row.kind)
+            return Outcome("ambiguous", f"{type(error).__name__}: {error}")
+        return outcome
+
+    def _seen(self, row: Row[Any]) -> Seen:
+        observer = self.observers.get(row.kind)
+        if observer is None:
+            return "unknown"
+        try:
+            return observer(row)
+        except Exception:
+            log.exception("promise.observe_failed", promise_id=row.id, incident_id=row.incident_id, kind=row.kind)
+            return "unknown"
+
+    # ---- writing down
+
+    def _settle_patiently(self, done: list[Done]) -> None:
+        """The effect has happened: try to write it down for as long as the lease is ours."""
+        until = time.monotonic() + self.lease.total_seconds() / 2
+        while True:
+            try:
+                with self.database.work() as work:
+                    for one in done:
+                        self._settle(work, one)
+                return
+            except StoreDown as error:
+                log.warning("store.down", what=str(error), unwritten=len(done))
+                if time.monotonic() > until:
+                    return  # the lease runs out: such a page is sent again, such an act is parked
+                time.sleep(0.2)
+
+    def _settle(self, work: Work, done: Done) -> None:
+        row, now = done.row, work.now
+        if isinstance(done.result, Ended):
+            state = self._end(work.session, row, done.result, now)
+            outcome = Outcome("no", done.result.why, permanent=True)
+        else:
+            outcome = done.result
+            state = promises.settle(work.session, row, outcome, now=now)
+        self._say(row, outcome, state, now)
+        if state is not None and (done.tried or state == "failed"):
+            self.tell_kind(work, row, outcome, state)
+
+    def _end(self, session: Connection, row: Row[Any], ended: Ended, now: datetime) -> str | None:
+        state: Any = ended.state
+        if state in ("held", "released"):
+            mine = promises.release(session, row, now=now, held=state == "held")
+        else:
+            mine = promises.end(session, row, state, why=ended.why, now=now)
+        return ended.state if mine else None
+
+    def tell_kind(self, work: Work, row: Row[Any], outcome: Outcome, state: str) -> None:
+        """Let the kind write its timeline. Its fault must not lose the outcome: that has happened in the world."""
+        kind = self.kinds.get(row.kind)
+        settled = kind.settled if kind is not None else None
+        if settled is None:
+            return
+        bells: list[Bell] = []
+
+        def told(session: Connection) -> None:
+            bells.extend(settled(session, row, outcome, state, self.book(), work.now))
+
+        if self._attempted(work.session, told, "promise.settled_failed", row):
+            work.ring(bells)
+
+    def _attempted(self, session: Connection, what: Callable[[Connection], None], event: str, row: Row[Any]) -> bool:
+        """Do it in a savepoint: its own fault undoes it alone. A store that is down undoes everything."""
+        try:
+            with session.begin_nested():
+                what(session)
+        except Exception as error:
+            if is_store_down(error):
+                raise
+            log.exception(event, promise_id=row.id, incident_id=row.incident_id, kind=row.kind)
+            return False
+        return True
+
+    def _say(self, row: Row[Any], outcome: Outcome, state: str | None, now: datetime) -> None:
+        say = log.info if state in ("kept", "cancelled", "superseded", "held") else log.warning
+        say(
+            f"promise.{state or 'lost'}",
+            promise_id=row.id,
+            incident_id=row.incident_id,
+            kind=row.kind,
+            attempt=row.attempts,
+            outcome=outcome.result,
+            detail=outcome.detail,
+            late_ms=int((now - row.due_at).total_seconds() * 1000),
+        )
+
+    def _at_home(self) -> _Home:
+        home = self._home
+        if home is None or home.pid != os.getpid():
+            home = self._home = _Home(self.threads)
+        return home
+
+
+class _Home:
+    """The threads of one process, who is out, and what they brought back."""
+
+    def __init__(self, threads: int) -> None:
+        self.pid = os.getpid()
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="keeper")
+        self.filling = threading.Lock()
+        self.settling = threading.Lock()
+        self.hungry: set[str] = set()  # lanes that had more rows than there were free threads
+        self.closing = False
+        self.busy = 0
+        self.settled = 0
+        self._changed = threading.Condition()
+        self._done: list[Done] = []
+
+    def begin(self, what: Callable[..., None], *arguments: Any) -> None:
+        with self._changed:
+            self.busy += 1
+        self.pool.submit(what, *arguments)
+
+    def bring(self, done: Done) -> None:
+        with self._changed:
+            self._done.append(done)
+
+    def take_done(self) -> list[Done]:
+        with self._changed:
+            done, self._done = self._done, []
+            return done
+
+    def leave(self) -> None:
+        with self._changed:
+            self.busy -= 1
+            self.settled += 1
+            self._changed.notify_all()
+
+    def wait_for_a_change(self, seen: int, until: float, pulse: Callable[[], None]) -> bool:
+        """Wait until a thread came back. False when none is out, or when we have waited long enough."""
+        while time.monotonic() < until:
+            with self._changed:
+                if self.settled != seen:
+                    return True
+                if self.busy == 0:
+                    return False
+                self._changed.wait(min(0.5, until - time.monotonic()))
+                if self.settled != seen:
+                    return True
+            pulse()
+        return False
+
+    def wait_until_idle(self, seconds: float, pulse: Callable[[], None]) -> None:
+        until = time.monotonic() + seconds
+        while self.busy and time.monotonic() < until:
+            with self._changed:
+                if self.busy:
+                    self._changed.wait(min(0.5, max(0.0, until - time.monotonic())))
+            pulse()

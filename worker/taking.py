@@ -1,0 +1,224 @@
+"""Taking in: what the inbox holds becomes alerts and incidents, in the order in which it was received.
+
+One process at a time does so, by a lease on the oldest rows. Parsing happens with no transaction open; a body that
+three tries could not take in is set aside as unreadable, and a person hears of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy import Connection, Row, and_, func, literal_column, select, text, update
+
+from incidents.alerts import Alert
+from incidents.errors import MalformedPayload
+from incidents.promises import Bell
+from incidents.tables import inbox
+from ports.clock import Clock
+from ports.database import Database, Work, is_store_down
+from worker.keeping import Keeper
+
+log = structlog.get_logger("worker.taking")
+
+LEASE = timedelta(seconds=10)
+TRIES = 3
+AT_ONCE = 16  # rows a lease
+BYTES_AT_ONCE = 1 << 18
+LONG_ENOUGH = 0.025  # seconds in one transaction: then others may write
+AMONG = 64  # leased rows are the oldest ones; so a live lease is found among so many
+IS_NEW = inbox.c.state == literal_column("'new'")
+ONE_TAKER = text("SELECT pg_try_advisory_xact_lock(4242002)")
+
+
+class Source(Protocol):
+    @property
+    def parse(self) -> Callable[[str, bytes, Mapping[str, str]], list[Alert]]: ...
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """An inbox row with its alerts, or with the reason why it has none."""
+
+    row: Row[Any]
+    alerts: Sequence[Alert] = ()
+    unreadable: str | None = None
+    failed: Exception | None = None
+
+
+@dataclass
+class Taker:
+    """Drains the inbox, and then the pages that came of it: a page does not wait for a second trip through Redis."""
+
+    database: Database
+    clock: Clock
+    sources: Mapping[str, Source]
+    book: Callable[[], Any]
+    keeper: Keeper | None = None
+    take: Callable[..., Any] | None = None
+    triage: Callable[..., list[Bell]] | None = None
+    unreadable: Callable[..., list[Bell]] | None = None
+    pulse: Callable[[], None] = field(default=lambda: None)
+
+    def __post_init__(self) -> None:
+        if self.take is None or self.triage is None or self.unreadable is None:
+            from incidents import intake, response
+
+            self.take = self.take or intake.take
+            self.triage = self.triage or response.triage
+            self.unreadable = self.unreadable or response.unreadable
+
+    def drain(self, limit: int = 400) -> int:
+        """Take in what is new, oldest first, and return how many rows ended."""
+        taken = 0
+        while taken < limit:
+            self.pulse()
+            rows = self._lease()
+            if not rows:
+                break
+            taken += self._take_in(rows)
+            if self.keeper is not None:
+                self.keeper.drain("page")
+        else:
+            self.database.ring([Bell("intake", 0)])
+        return taken
+
+    def _lease(self) -> list[Row[Any]]:
+        """The oldest rows, for us alone; each counts one try before anything is read of it.
+
+        A row that was tried before is leased alone: whatever it did to its last taker, it does to no other row.
+        """
+        with self.database.work() as work:
+            if self.database.dialect == "postgresql" and not work.session.execute(ONE_TAKER).scalar():
+                return []
+            oldest = work.session.execute(_oldest()).all()
+            if any(row.lease_until is not None and work.now < row.lease_until <= work.now + LEASE for row in oldest):
+                return []
+            ids = _batch(oldest)
+            if not ids:
+                return []
+            statement = update(inbox).where(inbox.c.id.in_(ids), IS_NEW)
+            leased = statement.values(attempts=inbox.c.attempts + 1, lease_until=work.now + LEASE)
+            return sorted(work.session.execute(leased.returning(*inbox.c)).all(), key=lambda row: row.id)
+
+    def _take_in(self, rows: Sequence[Row[Any]]) -> int:
+        """A few transactions for all of them, none of them long."""
+        waiting = [self._parse(row) for row in rows]
+        ended = 0
+        while waiting:
+            with self.database.work() as work:
+                began = time.monotonic()
+                while waiting:
+                    ended += self._take_one(work, waiting.pop(0))
+                    if time.monotonic() - began > LONG_ENOUGH:
+                        break
+                self._keep_own_bells(work)
+            self.pulse()
+        return ended
+
+    def _keep_own_bells(self, work: Work) -> None:
+        """The pages are kept here and now, so nobody else is woken for them."""
+        if self.keeper is not None:
+            work.bells = [bell for bell in work.bells if bell[0] != "page"]
+
+    def _parse(self, row: Row[Any]) -> Parsed:
+        try:
+            settings = self.book().policy.sources.get(row.source)
+            source = self.sources.get(settings.kind) if settings is not None else None
+            if source is None:
+                return Parsed(row, unreadable=f"nobody here understands the source {row.source!r}")
+            return Parsed(row, source.parse(row.source, row.body, row.headers))
+        except MalformedPayload as error:
+            return Parsed(row, unreadable=error.sentence)
+        except Exception as error:
+            return Parsed(row, failed=error)
+
+    def _take_one(self, work: Work, parsed: Parsed) -> int:
+        """Guarded by the count of tries: 1 when the row ended here, 0 when it is another's or is left for later."""
+        row = parsed.row
+        if parsed.unreadable is not None:
+            return self._set_aside(work, row, parsed.unreadable)
+        if parsed.failed is not None:
+            return self._failed(work, row, parsed.failed)
+        try:
+            with work.session.begin_nested():
+                if not _end(work.session, row, "taken", now=work.now):
+                    return 0
+                bells = self._apply(work.session, row, parsed.alerts, work.now)
+        except Exception as error:
+            if is_store_down(error):
+                raise
+            return self._failed(work, row, error)
+        work.ring(bells)
+        log.info("inbox.taken", inbox_id=row.id, source=row.source, alerts=len(parsed.alerts))
+        return 1
+
+    def _apply(self, session: Connection, row: Row[Any], alerts: Sequence[Alert], now: datetime) -> list[Bell]:
+        assert self.take is not None
+        assert self.triage is not None
+        book = self.book()
+        changes = self.take(
+            session,
+            source=row.source,
+            alerts=list(alerts),
+            inbox_id=row.id,
+            received_at=row.received_at,
+            book=book,
+            now=now,
+        )
+        return self.triage(session, changes, book=book, now=now)
+
+    def _failed(self, work: Work, row: Row[Any], error: Exception) -> int:
+        log.error("inbox.take_failed", inbox_id=row.id, source=row.source, attempt=row.attempts, exc_info=error)
+        if row.attempts >= TRIES:
+            return self._set_aside(work, row, f"taking it in failed: {type(error).__name__}")
+        mine = and_(inbox.c.id == row.id, IS_NEW, inbox.c.attempts == row.attempts)
+        work.session.execute(update(inbox).where(mine).values(lease_until=None))
+        return 0
+
+    def _set_aside(self, work: Work, row: Row[Any], why: str) -> int:
+        """Kept, and told to a person. Even if telling fails, one bad row must not stop the others."""
+        assert self.unreadable is not None
+        if not _end(work.session, row, "unreadable", now=work.now, error=why):
+            return 0
+        log.warning("inbox.unreadable", inbox_id=row.id, source=row.source, why=why)
+        try:
+            with work.session.begin_nested():
+                bells = self.unreadable(
+                    work.session, source=row.source, inbox_id=row.id, why=why, book=self.book(), now=work.now
+                )
+        except Exception as error:
+            if is_store_down(error):
+                raise
+            log.exception("inbox.unreadable_untold", inbox_id=row.id, source=row.source)
+            return 1
+        work.ring(bells)
+        return 1
+
+
+def _oldest() -> Any:
+    columns = (inbox.c.id, inbox.c.attempts, inbox.c.lease_until, func.length(inbox.c.body).label("size"))
+    return select(*columns).where(IS_NEW).order_by(inbox.c.id).limit(AMONG)
+
+
+def _batch(oldest: Sequence[Any]) -> list[int]:
+    if oldest and oldest[0].attempts > 0:
+        return [oldest[0].id]
+    ids: list[int] = []
+    size = 0
+    for row in oldest[:AT_ONCE]:
+        size += row.size
+        if row.attempts > 0 or (ids and size > BYTES_AT_ONCE):
+            break
+        ids.append(row.id)
+    return ids
+
+
+def _end(session: Connection, row: Row[Any], state: str, *, now: datetime, error: str | None = None) -> bool:
+    mine = and_(inbox.c.id == row.id, IS_NEW, inbox.c.attempts == row.attempts)
+    values = {"state": state, "taken_at": now, "lease_until": None, "error": error}
+    return session.execute(update(inbox).where(mine).values(**values)).rowcount == 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 FIRING, RESOLVED = "firing", "resolved"
-REORDERED_WITHIN = timedelta(seconds=60)  # a firing this soon after its resolve may be an HA peer's (reliability.md §4.7)
+REORDERED_WITHIN = timedelta(seconds=60)  # a firing so soon after its resolve may be a slower peer's
 REMEMBERED_FIRINGS = 50  # receive times kept an alert, for `count(10m) >= 5`
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")

@@ -1,14 +1,14 @@
 """What can be refused, and the sentence a person reads when it is.
 
-    FiredoorError
-    ├── Refused            a verb that is not allowed now (409): a code and a sentence
-    │   ├── VersionConflict    somebody else changed the incident first
-    │   └── Malformed          a verb's own fields are wrong (422)
-    ├── NotFound           no such incident, alert, step, person (404)
-    ├── NotAuthentic       the sender did not prove who it is (401)
-    ├── MalformedPayload   authentic bytes that no parser understands
-    ├── StoreDown          the database can't take a write now (503)
-    └── FaultsFound        a policy or a runbook has faults: all of them at once
+FiredoorError
+├── Refused            a verb that is not allowed now (409): a code and a sentence
+│   ├── VersionConflict    somebody else changed the incident first
+│   └── Malformed          a verb's own fields are wrong (422)
+├── NotFound           no such incident, alert, step, person (404)
+├── NotAuthentic       the sender did not prove who it is (401)
+├── MalformedPayload   authentic bytes that no parser understands
+├── StoreDown          the database can't take a write now (503)
+└── FaultsFound        a policy or a runbook has faults: all of them at once
 """
 
 from __future__ import annotations

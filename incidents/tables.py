@@ -262,7 +262,8 @@ hearing = Table(
     Column("round", Integer, nullable=False),
     Column("audience", Text, nullable=False),
     Column("person", Text, nullable=False),  # "" is the audience itself: an audience that nobody fills is still owed
-    Column("how", Text, nullable=False),  # page, tell, digest
+    Column("how", Text, nullable=False),  # what the audience is owed: page, tell, digest
+    Column("asked_as", Text, nullable=False),  # how this person was asked: a colleague of the paged person is told
     Column("everyone", Boolean, nullable=False, default=False),
     Column("asked_at", Utc, nullable=False),
     Column("due_at", Utc, nullable=False),

@@ -6,7 +6,7 @@ from typing import Any
 
 TIMELINE = {
     "opened.runbook": "{name} opened: {title}. The runbook “{runbook}” matched.",
-    "opened.mapping": "{name} opened: {title}. No runbook is armed for it; its severity label maps to {severity}.",
+    "opened.mapping": "{name} opened: {title}. No runbook is armed for it; its severity label says {severity}.",
     "opened.person": "{name} declared by {person}: {title}.",
     "opened.suggestion": "{name} opened by {person} from a suggested alert: {title}.",
     "opened.unreadable": "{name} opened: an authentic delivery of {source} could not be understood ({why}). "

@@ -1,0 +1,91 @@
+"""The one place where everything is wired: a house holds the parts that a process works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+
+from firedoor.settings import Settings
+from firedoor.shelf import Shelf
+from incidents.book import Book
+from incidents.kinds import KINDS, Kind
+from ports.clock import Clock, SystemClock
+from ports.database import Database
+from ports.doorbell import Doorbell
+from ports.tokens import Signer
+from webhooks.sources import SOURCES
+from worker.channels import Channel, build
+from worker.keeping import Actor, Keeper
+from worker.sending import Sender, channels_of
+from worker.taking import Taker
+
+log = structlog.get_logger()
+POOL = {"web": 8, "worker": 12, "clock": 12}  # database connections; the web process writes through one
+
+
+@dataclass
+class House:
+    """The parts of one process. Tests open one with a settable clock, more kinds and actors of their own."""
+
+    settings: Settings
+    clock: Clock
+    shelf: Shelf
+    database: Database
+    doorbell: Doorbell
+    signer: Signer
+    sender: Sender
+    keeper: Keeper
+    taker: Taker
+    role: str = "worker"
+    _channels: tuple[Book, dict[str, Channel]] | None = field(default=None, repr=False)
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        role: str = "worker",
+        kinds: Mapping[str, Kind] | None = None,
+        actors: Mapping[str, Actor] | None = None,
+        observers: Mapping[str, Callable[[Any], Any]] | None = None,
+    ) -> House:
+        """Wire a house. Raises FaultsFound for a faulty policy. Connects to nothing yet."""
+        clock = clock or SystemClock()
+        shelf = Shelf(settings, clock)
+        doorbell = Doorbell(settings.redis_url)
+        database = Database(settings.database_url, clock, doorbell, pool_size=POOL.get(role, 8))
+        signer = Signer(settings.secret_key.encode())
+        house: House
+        sender = Sender(lambda: house.channels, signer, settings.public_url)
+        keeper = Keeper(
+            database,
+            clock,
+            kinds={**KINDS, **(kinds or {})},
+            actors={"send": sender, **(actors or {})},
+            observers=observers or {},
+            book=shelf.current,
+        )
+        taker = Taker(database, clock, SOURCES, shelf.current, keeper)
+        house = cls(settings, clock, shelf, database, doorbell, signer, sender, keeper, taker, role)
+        return house
+
+    def book(self) -> Book:
+        """The book in force."""
+        return self.shelf.current()
+
+    @property
+    def channels(self) -> dict[str, Channel]:
+        """The channels of the book in force, built anew when the policy changes."""
+        book = self.shelf.current()
+        if self._channels is None or self._channels[0] is not book:
+            self._channels = (book, channels_of(book, partial(build, log=log, clock=self.clock)))
+        return self._channels[1]
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.database.close()

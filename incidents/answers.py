@@ -1,0 +1,456 @@
+"""What a person who was asked can say: I have it, I have seen it, I can't take it, bring in the next, still on it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from incidents import escalation, hearing, paging, store, tables
+from incidents.book import Book
+from incidents.errors import Refused
+from incidents.lifecycle import OPEN, next_state
+from incidents.promises import Bell, Wanted, cancel, end, make
+from incidents.units import spoken
+from incidents.words import because, names
+
+t = tables
+
+
+def acknowledge(session: Connection, incident: Row[Any], *, by: str, via: str, book: Book, now: datetime) -> list[Bell]:
+    """A person has it: escalation ends, and so does what the person's own audiences are still owed.
+
+    In this one transaction every other audience's right to hear is kept as a tell that says who has it.
+    """
+    next_state(incident.status, "acknowledge")
+    name = paging.person_name(book, by)
+    if incident.taken_by == by:
+        return _still_on_it_said(session, incident, by=by, via=via, book=book, now=now)
+    if incident.taken_by is not None:
+        paging.hear(session, incident, by, evidence="acknowledge", channel=via, book=book, now=now)
+        holder = paging.person_name(book, incident.taken_by)
+        store.write(
+            session, incident.id, "acknowledged.late", now=now, actor=by, source=via, person=name, holder=holder
+        )
+        store.change_incident(session, incident)
+        return []
+    store.write(session, incident.id, "acknowledged", now=now, actor=by, source=via, person=name)
+    incident = store.change_incident(
+        session,
+        incident,
+        taken_by=by,
+        taken_at=now,
+        acknowledged_at=incident.acknowledged_at or now,
+        person_knew_at=incident.person_knew_at or now,
+        needs_human=None,
+    )
+    if store.roles_now(session, incident.id).get("commander") != by:
+        store.give_role(session, incident.id, "commander", by, by=by, now=now)
+        store.write(session, incident.id, "role", now=now, actor=by, source=via, person=name, role="commander")
+    paging.hear(session, incident, by, evidence="acknowledge", channel=via, book=book, now=now)
+    return _hand_over_to(session, incident, holder=by, now=now)
+
+
+def _hand_over_to(session: Connection, incident: Row[Any], *, holder: str, now: datetime) -> list[Bell]:
+    """End escalation; turn what other audiences are owed by page into a tell that says who has it."""
+    rows = store.hearing_rows(session, incident)
+    own = {row.audience for row in rows if row.person == holder}
+    paging.end_hearing(session, incident, why="acknowledged", only=sorted(own))
+    owed = _still_owed(session, incident, rows, own, holder)
+    cancel(
+        session,
+        t.promise.c.incident_id == incident.id,
+        t.promise.c.kind.in_(("escalate", "page", "hold")),
+        why=f"{holder} has it",
+        now=now,
+    )
+    h = t.hearing
+    session.execute(
+        h.update()
+        .where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.how == hearing.PAGE)
+        .where(h.c.audience.not_in(own), h.c.heard_at.is_(None))
+        .values(how=hearing.TELL, asked_as=hearing.TELL)
+    )
+    _drop_own_deadlines(session, incident, own, now=now)
+    bells = paging.unhold(session, incident, now=now)
+    bells += make(session, [paging.tell(incident, person, "handed", why="handed", now=now) for person in owed], now=now)
+    bells += make(session, [_ask_again(incident, n=1, now=now)] if _asks(incident) else [], now=now)
+    return bells + clear_again(session, incident, now=now)
+
+
+def _still_owed(session: Connection, incident: Row[Any], rows: Any, own: set[str], holder: str) -> list[str]:
+    """Whom to tell who has it: other audiences that are owed a page and have not heard, and all with an open page."""
+    heard = {row.person for row in rows if row.heard_at is not None and row.evidence in paging.PRESSES}
+    of_audiences = {row.person for row in rows if row.how == hearing.PAGE and row.audience not in own}
+    p = t.promise
+    paged = session.execute(
+        select(p.c.target)
+        .where(p.c.incident_id == incident.id, p.c.round == incident.round)
+        .where(p.c.kind == "page", p.c.attempts > 0)
+    )
+    return sorted((of_audiences | {row.target for row in paged}) - heard - {holder, ""})
+
+
+def _drop_own_deadlines(session: Connection, incident: Row[Any], own: set[str], *, now: datetime) -> None:
+    for row in store.due_promises(session, incident.id, ("deadline",)):
+        if row.target in own:
+            cancel(session, t.promise.c.id == row.id, why="acknowledged", now=now)
+
+
+def clear_again(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
+    """The signal is clear and somebody has it: it becomes resolved once it stayed clear for `resolve_after`."""
+    if incident.cleared_at is None or incident.taken_by is None or incident.status not in OPEN:
+        return []
+    after = store.rules_of(incident).severities[incident.severity].resolve_after
+    wanted = Wanted(
+        kind="hold",
+        key=paging.key_of("hold", incident, "resolve", f"{incident.cleared_at:%Y%m%dT%H%M%S}-{incident.taken_by}"),
+        due_at=max(now, incident.cleared_at + after),
+        incident_id=incident.id,
+        round=incident.round,
+        facts={"what": "resolve"},
+    )
+    return make(session, [wanted], now=now)
+
+
+def seen(session: Connection, incident: Row[Any], *, by: str, via: str, book: Book, now: datetime) -> list[Bell]:
+    """A person has seen it: their audiences have heard; nobody has it yet, so escalation goes on."""
+    next_state(incident.status, "seen")
+    if incident.taken_by == by:
+        return _still_on_it_said(session, incident, by=by, via=via, book=book, now=now)
+    store.write(session, incident.id, "seen", now=now, actor=by, source=via, person=paging.person_name(book, by))
+    paging.hear(session, incident, by, evidence="seen", channel=via, book=book, now=now)
+    store.change_incident(session, incident, person_knew_at=incident.person_knew_at or now)
+    return []
+
+
+def decline(
+    session: Connection, incident: Row[Any], *, by: str, via: str, reason: str, book: Book, now: datetime
+) -> list[Bell]:
+    """“Can't take it”: it counts for that person only, and the next person is paged at once.
+
+    The holder who says it gives the incident back: nobody has it, in a new round.
+    """
+    next_state(incident.status, "decline")
+    name = paging.person_name(book, by)
+    store.write(session, incident.id, "declined", now=now, actor=by, source=via, person=name, reason=because(reason))
+    was_asked = [row for row in store.hearing_rows(session, incident) if row.person == by and row.heard_at is None]
+    paging.hear(session, incident, by, evidence="decline", channel=via, book=book, now=now)
+    incident = store.change_incident(session, incident, person_knew_at=incident.person_knew_at or now)
+    if incident.taken_by == by:
+        return new_round(session, incident, book=book, now=now, but=by)
+    if incident.taken_by is not None:
+        return []
+    bells = _page_next_of(session, incident, {row.audience for row in was_asked}, but=by, book=book, now=now)
+    return bells or bring_forward(session, incident, code="escalated.declined", by=by, book=book, now=now)
+
+
+def _page_next_of(
+    session: Connection, incident: Row[Any], audiences: set[str], *, but: str, book: Book, now: datetime
+) -> list[Bell]:
+    """Page the next person of each of these audiences now, rather than at their share of the minutes."""
+    rows = store.hearing_rows(session, incident)
+    said_no = {row.person for row in rows if row.evidence == "decline"} | {but}
+    bells: list[Bell] = []
+    paged: list[str] = []
+    for audience in sorted(audiences):
+        waiting = [row.person for row in rows if row.audience == audience and row.how == hearing.PAGE]
+        nexts = [person for person in waiting if person and person not in said_no]
+        if not nexts or any(row.audience == audience and hearing.counts_as_heard(row) for row in rows):
+            continue
+        bells += page_member(session, incident, nexts[0], audience, now=now)
+        paged.append(nexts[0])
+    if paged:
+        who = names([paging.person_name(book, person) for person in dict.fromkeys(paged)])
+        name = paging.person_name(book, but)
+        store.write(session, incident.id, "escalated.declined", now=now, actor=but, person=name, who=who)
+    return bells
+
+
+def page_member(session: Connection, incident: Row[Any], person: str, audience: str, *, now: datetime) -> list[Bell]:
+    """Page a further person of an audience now: bring the planned page forward, or write it where none was planned."""
+    h, p = t.hearing, t.promise
+    session.execute(
+        h.update()
+        .where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience == audience)
+        .where(h.c.person == person)
+        .values(asked_as=hearing.PAGE)
+    )
+    key = paging.key_of("page", incident, person, 1)
+    planned = session.execute(select(p.c.id).where(p.c.key == key, p.c.state == "due")).scalar()
+    if planned is not None:
+        return paging.hurry(session, planned, at=now, now=now) or [Bell("page", planned)]
+    wanted = Wanted(
+        kind="page",
+        key=key,
+        due_at=now,
+        incident_id=incident.id,
+        round=incident.round,
+        target=person,
+        facts={"audiences": [audience], "why": "next_person", "contact": 0},
+        mode=incident.mode,
+    )
+    return make(session, [wanted], now=now)
+
+
+def bring_forward(
+    session: Connection, incident: Row[Any], *, code: str, by: str, reason: str = "", book: Book, now: datetime
+) -> list[Bell]:
+    """Escalate at once: page whoever of the path was not paged yet in this round, whether or not somebody has it."""
+    rules = store.rules_of(incident)
+    path = escalation.path_of(rules, incident.severity, incident.snapshot["runbook"]["escalation"])
+    p = t.promise
+    paged = {
+        row.target
+        for row in session.execute(
+            select(p.c.target)
+            .where(p.c.incident_id == incident.id, p.c.round == incident.round)
+            .where(p.c.kind == "page", p.c.attempts > 0)
+        )
+    }
+    role, people = escalation.next_target(path, store.roles_frozen(incident), paged | {by})
+    if not people:
+        return []
+    name = paging.person_name(book, by)
+    who = names([paging.person_name(book, person) for person in people])
+    store.write(
+        session,
+        incident.id,
+        code,
+        now=now,
+        actor=by,
+        person=name,
+        who=f"{who} ({paging.label(book, role)})",
+        reason=because(reason),
+    )
+    n = f"now-{incident.version}"
+    return make(
+        session,
+        [paging.page(incident, person, n, why="asked_for", now=now, even_if_taken=True) for person in people],
+        now=now,
+    )
+
+
+def escalate(
+    session: Connection, incident: Row[Any], *, by: str, via: str, reason: str, book: Book, now: datetime
+) -> list[Bell]:
+    """A person brings in the next of the path now. Refused where everyone of it was paged already."""
+    next_state(incident.status, "escalate")
+    bells = bring_forward(session, incident, code="escalated.person", by=by, reason=reason, book=book, now=now)
+    if not bells:
+        raise Refused(
+            "escalate.nobody_left",
+            "Everyone on the escalation path was paged already in this round. Nobody was paged now. "
+            "Call somebody, or give the incident to a person by name.",
+        )
+    store.change_incident(session, incident)
+    return bells
+
+
+def send_updates(
+    session: Connection, incident: Row[Any], *, by: str, via: str, audience: str, book: Book, now: datetime
+) -> list[Bell]:
+    """The commander sends the ready drafts: waiting tells leave now and not at 80 % of their minutes."""
+    next_state(incident.status, "updates")
+    bells: list[Bell] = []
+    for row in store.due_promises(session, incident.id, ("tell",)):
+        if row.facts.get("why") == "draft" and (not audience or audience in row.facts.get("audiences", ())):
+            bells += paging.hurry(session, row.id, at=now, now=now)
+    if not bells:
+        raise Refused("updates.none", "No draft is waiting: everyone who is to be told was told already.")
+    name = paging.person_name(book, by)
+    store.write(session, incident.id, "updates", now=now, actor=by, source=via, person=name, count=len(bells))
+    store.change_incident(session, incident)
+    return bells
+
+
+# --- by itself, as time passes ---
+
+
+def escalate_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
+    """A step of the path came due and nobody has it: page the people it names, with what was tried so far."""
+    incident = store.lock_incident(session, row.incident_id)
+    if incident.taken_by is not None or incident.status not in OPEN or row.round != incident.round:
+        end(session, row, "superseded", why="somebody has it or it is over", now=now)
+        return []
+    if row.facts.get("step") is None:
+        return _begin_lap(session, incident, row.facts["lap"], now=now)
+    said_no = {h.person for h in store.hearing_rows(session, incident) if h.evidence == "decline"}
+    members = store.roles_frozen(incident).get(row.target, [])
+    people = [person for person in members if person not in said_no] or list(members)
+    if not row.facts["everyone"]:
+        people = people[:1]
+    after = spoken(now - incident.round_began_at)
+    if not people:
+        role = paging.label(book, row.target)
+        store.write(session, incident.id, "escalated.nobody", now=now, after=after, role=role)
+        return []
+    who = names([paging.person_name(book, person) for person in people])
+    store.write(
+        session, incident.id, "escalated", now=now, after=after, who=f"{who} ({paging.label(book, row.target)})"
+    )
+    lap, step = row.facts["lap"], row.facts["step"]
+    n = f"e{incident.severity}-{lap}.{step}"
+    pages = [paging.page(incident, person, n, why="escalation", now=now, contact=lap - 1) for person in people]
+    return make(session, pages, now=now)
+
+
+def _begin_lap(session: Connection, incident: Row[Any], lap: int, *, now: datetime) -> list[Bell]:
+    rules = store.rules_of(incident)
+    if not escalation.is_last_lap(rules, incident.severity, lap - 1):
+        store.write(session, incident.id, "escalation.lap", now=now, lap=lap)
+        return paging.write_next_lap(session, incident, lap=lap, now=now)
+    why = f"nobody took it in {lap - 1} runs through the escalation path"
+    store.write(session, incident.id, "escalation.done", now=now, laps=lap - 1)
+    incident = store.change_incident(session, incident, needs_human=why)
+    return paging.promise_digest(session, incident, now=now)
+
+
+def deadline_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
+    """An audience's minutes are over: write the miss, count it, and send to the fallback channel. It is still owed."""
+    incident = store.lock_incident(session, row.incident_id)
+    rows = [h for h in store.hearing_rows(session, incident, row.round) if h.audience == row.target and not h.ended]
+    if not rows or hearing.heard_at(rows) is not None or row.round != incident.round:
+        return []
+    audience, within = paging.label(book, row.target), spoken(timedelta(seconds=row.facts["within"]))
+    if rows[0].how != hearing.PAGE and any(h.sent_at for h in rows):
+        store.write(session, incident.id, "missed.unproven", now=now, audience=audience, within=within)
+        store.count(session, "hearing.unproven")
+        return []
+    store.write(
+        session, incident.id, "missed", now=now, audience=audience, within=within, due=f"{row.due_at:%H:%M} UTC"
+    )
+    store.count(session, "hearing.missed")
+    h = t.hearing
+    session.execute(
+        h.update().where(h.c.id.in_([one.id for one in rows]), h.c.heard_at.is_(None)).values(missed_at=row.due_at)
+    )
+    fallback = store.rules_of(incident).hearing.fallback
+    if not fallback:
+        return []
+    return make(
+        session, [paging.tell(incident, f"channel:{fallback}", f"missed-{row.target}", why="missed", now=now)], now=now
+    )
+
+
+def _asks(incident: Row[Any]) -> bool:
+    return store.rules_of(incident).severities[incident.severity].acknowledge_within is not None
+
+
+def _ask_again(incident: Row[Any], *, n: int, now: datetime, since: datetime | None = None) -> Wanted:
+    quiet = store.rules_of(incident).escalation.still_on_it
+    return Wanted(
+        kind="still_on_it",
+        key=paging.key_of("still_on_it", incident, incident.taken_by, f"{n}-ask"),
+        due_at=(since or now) + quiet,
+        incident_id=incident.id,
+        round=incident.round,
+        target=incident.taken_by,
+        facts={"phase": "ask", "n": n},
+    )
+
+
+def still_on_it_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
+    """The holder was quiet while it still fires: ask, and without a press the acknowledgement lapses."""
+    incident = store.lock_incident(session, row.incident_id)
+    if incident.taken_by != row.target or incident.status not in OPEN or row.round != incident.round:
+        end(session, row, "superseded", why="it is over, or somebody else has it", now=now)
+        return []
+    n, quiet = row.facts["n"], store.rules_of(incident).escalation.still_on_it
+    acted_at = _last_act(session, incident, row.target)
+    if row.facts["phase"] == "lapse":
+        asked_at = incident.taken_at if row.facts.get("asked_at") is None else _at(row.facts["asked_at"])
+        if acted_at is not None and asked_at is not None and acted_at > asked_at:
+            return make(session, [_ask_again(incident, n=n + 1, now=now, since=acted_at)], now=now)
+        return _lapse(session, incident, book=book, now=now)
+    if incident.cleared_at is not None or (acted_at is not None and now - acted_at < quiet):
+        since = now if incident.cleared_at is not None else acted_at
+        return make(session, [_ask_again(incident, n=n + 1, now=now, since=since)], now=now)
+    store.write(
+        session,
+        incident.id,
+        "still_on_it",
+        now=now,
+        person=paging.person_name(book, incident.taken_by),
+        quiet=spoken(quiet),
+    )
+    return ask_holder(session, incident, n=n, now=now)
+
+
+def ask_holder(session: Connection, incident: Row[Any], *, n: int | str, now: datetime) -> list[Bell]:
+    """Page the holder: “still on it?”. Without a press within `acknowledge_within` the acknowledgement lapses."""
+    within = store.rules_of(incident).severities[incident.severity].acknowledge_within
+    if within is None:
+        return []
+    wanted = [
+        paging.page(incident, incident.taken_by, f"still-{n}", why="still_on_it", now=now, even_if_taken=True),
+        Wanted(
+            kind="still_on_it",
+            key=paging.key_of("still_on_it", incident, incident.taken_by, f"{n}-lapse"),
+            due_at=now + within,
+            incident_id=incident.id,
+            round=incident.round,
+            target=incident.taken_by,
+            facts={"phase": "lapse", "n": n if isinstance(n, int) else 1000, "asked_at": now.isoformat()},
+        ),
+    ]
+    return make(session, wanted, now=now)
+
+
+def _still_on_it_said(
+    session: Connection, incident: Row[Any], *, by: str, via: str, book: Book, now: datetime
+) -> list[Bell]:
+    """The holder pressed again. It answers an open question; otherwise it changes nothing."""
+    open_question = [
+        row
+        for row in store.due_promises(session, incident.id, ("still_on_it",))
+        if row.facts["phase"] == "lapse" and row.round == incident.round
+    ]
+    if not open_question:
+        return []
+    for row in open_question:
+        cancel(session, t.promise.c.id == row.id, why="still on it", now=now)
+    name = paging.person_name(book, by)
+    store.write(session, incident.id, "still_on_it.yes", now=now, actor=by, source=via, person=name)
+    incident = store.change_incident(session, incident)
+    n = max(row.facts["n"] for row in open_question) + 1
+    return make(session, [_ask_again(incident, n=n, now=now)], now=now)
+
+
+def _last_act(session: Connection, incident: Row[Any], person: str) -> datetime | None:
+    e = t.timeline
+    return session.execute(
+        select(func.max(e.c.entered_at)).where(e.c.incident_id == incident.id, e.c.actor == person)
+    ).scalar()
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _lapse(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
+    within = store.rules_of(incident).severities[incident.severity].acknowledge_within or timedelta(0)
+    store.write(
+        session,
+        incident.id,
+        "lapsed",
+        now=now,
+        person=paging.person_name(book, incident.taken_by),
+        within=spoken(within),
+        round=incident.round + 1,
+    )
+    return new_round(session, incident, book=book, now=now)
+
+
+def new_round(session: Connection, incident: Row[Any], *, book: Book, now: datetime, but: str = "") -> list[Bell]:
+    """Nobody has it (again): fresh hearing without a wait, the path from its start, the on-call person commands."""
+    paging.cancel_all(session, incident, why="a new round began", now=now)
+    paging.end_hearing(session, incident, why="new_round")
+    incident = store.change_incident(
+        session, incident, round=incident.round + 1, round_began_at=now, taken_by=None, taken_at=None
+    )
+    oncall = [person for person in store.roles_frozen(incident).get("oncall", []) if person != but]
+    if oncall:
+        store.give_role(session, incident.id, "commander", oncall[0], by=store.MACHINE, now=now)
+    return paging.begin_round(session, incident, wait=timedelta(0), book=book, now=now, last=but)

@@ -1,0 +1,527 @@
+"""What may be shown of an incident, as plain facts: the console, the API and the CLI all say the same.
+
+Times are ISO 8601 texts ending in Z. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, or_, select
+
+from incidents import containment, hearing, lifecycle, paging, store, tables
+from incidents.alerts import clean_line
+from incidents.book import Book
+from incidents.errors import NotFound
+from incidents.verbs import VERBS
+
+t = tables
+MILESTONES = (
+    "began_at", "detected_at", "declared_at", "acknowledged_at", "contained_at", "impact_over_at", "fixed_at",
+    "resolved_at", "stood_down_at", "postmortem_done_at", "closed_at",
+)  # fmt: skip
+MOST = 200  # rows a list answers at once
+
+
+def iso(moment: datetime | None) -> str | None:
+    """`2026-11-21T03:55:30.076Z`."""
+    if moment is None:
+        return None
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+# --- one incident ---
+
+
+def incident_facts(session: Connection, name: str, *, book: Book, now: datetime) -> dict[str, Any]:
+    """Everything that is shown of one incident but its timeline. Raises NotFound."""
+    incident = store.find_incident(session, name)
+    steps = store.steps_of(session, incident.id)
+    alerts = store.alerts_of(session, incident.id, limit=MOST)
+    roles = store.roles_now(session, incident.id)
+    heard = hearing_facts(session, incident, book=book, now=now)
+    return {
+        **_outline(incident, book),
+        "summary": incident.summary,
+        "runbook": runbook_facts(incident, book),
+        "roles": {role: {"id": person, "name": paging.person_name(book, person)} for role, person in roles.items()},
+        "impact": {"affected": affected(incident, alerts), "service": incident.service},
+        "alerts": [_alert_outline(alert) for alert in alerts],
+        "steps": [step_facts(step, steps, incident, book) for step in steps],
+        "levers": [
+            {"rank": step.rank, "lever": step.lever, "state": step.state, "why": step.actual or "", "n": step.n}
+            for step in steps
+            if step.lever
+        ],
+        "hearing": heard,
+        "header": {
+            "what": what_broke(incident, alerts),
+            "customers": affected(incident, alerts),
+            "who_has_it": who_has_it(incident, book),
+            "since": iso(incident.began_at),
+            "who_knows": [one["label"] for one in heard if one["state"] == "heard"],
+        },
+        "next": next_action(session, incident, steps, book=book, now=now),
+        "deadlines": deadlines(session, incident, book=book, now=now),
+        "verbs": _verbs(incident, roles),
+        "links": {
+            "self": f"/api/v1/incidents/{incident.name}",
+            "timeline": f"/api/v1/incidents/{incident.name}/timeline",
+            "pages": f"/api/v1/incidents/{incident.name}/pages",
+            "console": f"/i/{incident.name}",
+        },
+    }
+
+
+def _outline(incident: Row[Any], book: Book) -> dict[str, Any]:
+    severity = book.policy.severities.get(incident.severity)
+    return {
+        "id": incident.name,
+        "status": incident.status,
+        "status_label": lifecycle.LABELS[incident.status],
+        "severity": incident.severity,
+        "severity_label": severity.label if severity else "",
+        "severity_by": incident.severity_by,
+        "title": incident.title,
+        "service": incident.service,
+        "team": incident.team,
+        "round": incident.round,
+        "mode": incident.mode,
+        "begun_by": incident.begun_by,
+        "taken_by": _person(incident.taken_by, book),
+        "taken_at": iso(incident.taken_at),
+        "cleared_at": iso(incident.cleared_at),
+        "stale_at": iso(incident.stale_at),
+        "needs_human": incident.needs_human,
+        "closed_reason": incident.closed_reason,
+        "version": incident.version,
+        **{name: iso(getattr(incident, name)) for name in MILESTONES},
+    }
+
+
+def _person(person: str | None, book: Book) -> dict[str, str] | None:
+    return {"id": person, "name": paging.person_name(book, person)} if person else None
+
+
+def what_broke(incident: Row[Any], alerts: Sequence[Row[Any]]) -> str:
+    """One line: what broke, and by how much where the sender says so."""
+    title = incident.title
+    firing = [alert for alert in alerts if alert.status == "firing"]
+    more = len(firing) - 1
+    return f"{title} (and {more} more alert{'s' if more > 1 else ''})" if more > 0 else title
+
+
+def affected(incident: Row[Any], alerts: Sequence[Row[Any]]) -> str:
+    """Who is affected, as far as a label or an annotation says; "" where nobody has said."""
+    for alert in alerts:
+        for name in ("affected", "customer_impact", "impact"):
+            said = alert.annotations.get(name) or alert.labels.get(name)
+            if said:
+                return one_line(said)
+    return ""
+
+
+def one_line(text: str) -> str:
+    """A sender's text as one short line."""
+    return clean_line(text, 160)
+
+
+def who_has_it(incident: Row[Any], book: Book) -> str:
+    """`Ada has it since 14:39 UTC`, or nothing."""
+    if not incident.taken_by:
+        return ""
+    return f"{paging.person_name(book, incident.taken_by)} has it since {incident.taken_at:%H:%M} UTC"
+
+
+def runbook_facts(incident: Row[Any], book: Book) -> dict[str, Any] | None:
+    """The runbook that decided, or the fallback that only lent its steps."""
+    frozen = incident.snapshot["runbook"]
+    if frozen["name"]:
+        known = book.runbooks.get(frozen["name"])
+        link = _runbook_link(frozen["name"]) if known else None
+        return {"name": frozen["name"], "title": frozen["title"], "digest": frozen["digest"], "url": link}
+    return None
+
+
+def _runbook_link(name: str) -> str:
+    return f"/runbooks/{name}"
+
+
+def step_facts(step: Row[Any], steps: Sequence[Row[Any]], incident: Row[Any], book: Book) -> dict[str, Any]:
+    """One step, with what it waits for."""
+    open_now = incident.status in lifecycle.LIVE and step.state == "waiting"
+    return {
+        "n": step.n,
+        "phase": step.phase,
+        "lever": step.lever,
+        "rank": step.rank,
+        "text": step.text,
+        "command": step.command,
+        "expect": step.expect,
+        "on_fail": step.on_fail,
+        "state": step.state,
+        "actual": step.actual,
+        "by": paging.person_name(book, step.actor) if step.actor else None,
+        "ended_at": iso(step.ended_at),
+        "waits": containment.waits_for(step, steps, incident) if open_now else "",
+        "verdict": step.facts.get("verdict"),
+        "condition": step.facts.get("if"),
+        "reason": step.facts.get("reason"),
+        "cost": step.facts.get("cost"),
+    }
+
+
+def hearing_facts(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[dict[str, Any]]:
+    """Who must hear by when, and with what evidence, in this round."""
+    by_audience: dict[str, list[Row[Any]]] = {}
+    for row in store.hearing_rows(session, incident):
+        by_audience.setdefault(row.audience, []).append(row)
+    tried = _attempts(session, incident)
+    return [_audience(name, rows, tried, book, now) for name, rows in by_audience.items()]
+
+
+def _audience(
+    name: str, rows: Sequence[Row[Any]], tried: Mapping[str, list[dict[str, Any]]], book: Book, now: datetime
+) -> dict[str, Any]:
+    heard_at = hearing.heard_at(rows)
+    return {
+        "audience": name,
+        "label": paging.label(book, name),
+        "how": rows[0].how,
+        "everyone": rows[0].everyone,
+        "due_at": iso(rows[0].due_at),
+        "heard_at": iso(heard_at),
+        "on_time": None if heard_at is None else heard_at <= rows[0].due_at,
+        "state": hearing.state_of(rows, now),
+        "people": [
+            {
+                "id": row.person,
+                "name": paging.person_name(book, row.person),
+                "asked_as": row.asked_as,
+                "sent_at": iso(row.sent_at),
+                "delivered_at": iso(row.delivered_at),
+                "heard_at": iso(row.heard_at),
+                "missed_at": iso(row.missed_at),
+                "evidence": row.evidence,
+                "by_channel": row.by_channel,
+                "ended": row.ended,
+                "attempts": tried.get(row.person, []),
+            }
+            for row in rows
+            if row.person
+        ],
+    }
+
+
+def _attempts(session: Connection, incident: Row[Any]) -> dict[str, list[dict[str, Any]]]:
+    p, a = t.promise, t.attempt
+    rows = session.execute(
+        select(p.c.target, p.c.kind, a.c.started_at, a.c.outcome, a.c.channel, a.c.detail)
+        .join(a, a.c.promise_id == p.c.id)
+        .where(p.c.incident_id == incident.id, p.c.round == incident.round)
+        .where(p.c.kind.in_(("page", "tell")))
+        .order_by(a.c.id)
+        .limit(1000)
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        tried = {"kind": row.kind, "at": iso(row.started_at), "outcome": row.outcome, "channel": row.channel}
+        found.setdefault(row.target, []).append(tried | {"detail": row.detail})
+    return found
+
+
+def deadlines(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[dict[str, Any]]:
+    """What happens by itself next, soonest first."""
+    waiting = store.due_promises(session, incident.id, ("deadline", "escalate", "hold", "still_on_it", "tell", "page"))
+    found = []
+    for row in waiting:
+        if row.held or row.round != incident.round or row.due_at <= now:
+            continue
+        what = _deadline_words(row, book)
+        if what:
+            found.append({"what": what, "due_at": iso(row.due_at)})
+    return found[:10]
+
+
+def _deadline_words(row: Row[Any], book: Book) -> str:
+    who = paging.person_name(book, row.target) if row.target else ""
+    if row.kind == "deadline":
+        return f"{paging.label(book, row.target)} must have heard"
+    if row.kind == "escalate":
+        return f"escalates to {paging.label(book, row.target)}" if row.target else "the escalation path runs again"
+    if row.kind == "hold":
+        return (
+            "resolves by itself if it stays clear" if row.facts["what"] == "resolve" else "closes as cleared by itself"
+        )
+    if row.kind == "still_on_it":
+        return f"{who} is asked “still on it?”" if row.facts["phase"] == "ask" else f"{who}'s acknowledgement lapses"
+    if row.kind == "tell":
+        return f"{who} is told on behalf of the commander" if row.facts.get("why") == "draft" else ""
+    return f"pages {who}"
+
+
+def _verbs(incident: Row[Any], roles: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Which verbs make sense now, and why the others don't. Who may press is asked when somebody presses."""
+    found = {}
+    for name in VERBS:
+        allowed, why = lifecycle.is_allowed(incident.status, name, closed_reason=incident.closed_reason)
+        found[name] = {"allowed": allowed, "why": why}
+    return found
+
+
+def next_action(
+    session: Connection, incident: Row[Any], steps: Sequence[Row[Any]], *, book: Book, now: datetime
+) -> dict[str, Any]:
+    """The one thing to do next, why, and the verb that does it (U11)."""
+    if incident.status == lifecycle.ACTIVE and incident.taken_by is None:
+        return _act("Acknowledge it", _who_is_next(session, incident, book=book), "acknowledge")
+    if incident.status == lifecycle.ACTIVE:
+        return _next_containment(steps)
+    if incident.status == lifecycle.CONTAINED:
+        step = next((one for one in steps if one.state == "waiting" and one.phase != "contain"), None)
+        if step is not None:
+            return _act(step.text, "It is contained: now find out why, without hurry.", "step", step.n)
+        return _act("Resolve it when the impact is over", "No step is left.", "resolve")
+    if incident.status == lifecycle.RESOLVED:
+        return _act(
+            "Stand the team down", "Everyone who was asked or told is waiting to hear that it is over.", "stand_down"
+        )
+    if incident.status == lifecycle.STOOD_DOWN:
+        return _act("Write the postmortem", "Nobody is on it any more; what is left is what to change.", None)
+    return _act("Nothing: it is closed", "", None)
+
+
+def _act(action: str, why: str, verb: str | None, step: int | None = None) -> dict[str, Any]:
+    return {"action": action, "why": why, "verb": verb, "step": step}
+
+
+def _next_containment(steps: Sequence[Row[Any]]) -> dict[str, Any]:
+    waiting = [one for one in steps if one.state == "waiting"]
+    first = next((one for one in waiting if one.phase in ("confirm", "contain")), None)
+    worked = [one for one in steps if one.phase == "contain" and one.state == "done"]
+    if worked:
+        return _act("Mark it as contained", f"Step {worked[-1].n} worked: does the harm still grow?", "contain")
+    if first is not None:
+        why = "A quick look, then contain." if first.phase == "confirm" else "Contain before you diagnose."
+        return _act(first.text, why, "step", first.n)
+    later = next((one for one in waiting if one.phase in containment.AFTER_CONTAINMENT), None)
+    if later is not None:
+        return _act(
+            later.text, "No containment step applies, so diagnosis is open. Escalate if you need help.", "step", later.n
+        )
+    return _act("Mark it as contained", "No step is left.", "contain")
+
+
+def _who_is_next(session: Connection, incident: Row[Any], *, book: Book) -> str:
+    for row in store.due_promises(session, incident.id, ("escalate", "page")):
+        if row.round == incident.round and not row.held and row.target:
+            who = paging.label(book, row.target) if row.kind == "escalate" else paging.person_name(book, row.target)
+            return f"Nobody has it. {who} is paged at {row.due_at:%H:%M} UTC if nobody answers."
+    return "Nobody has it."
+
+
+# --- lists ---
+
+
+def incident_list(
+    session: Connection,
+    *,
+    filters: Mapping[str, Any],
+    limit: int = 50,
+    cursor: str | None = None,
+    book: Book,
+    now: datetime,
+) -> dict[str, Any]:
+    """Incidents, newest first; `status` may be `open` (live ones, worst first) or `ended`."""
+    i = t.incident
+    conditions = _incident_conditions(filters)
+    if cursor:
+        conditions.append(i.c.id < int(cursor))
+    limit = min(max(limit, 1), MOST)
+    order = [i.c.severity, i.c.id] if filters.get("status") == "open" else [i.c.id.desc()]
+    rows = session.execute(select(i).where(*conditions).order_by(*order).limit(limit + 1)).all()
+    shown = rows[:limit]
+    soonest = _soonest(session, [row.id for row in shown if row.status in lifecycle.LIVE], book=book, now=now)
+    return {
+        "items": [
+            {**_outline(row, book), "deadline": soonest.get(row.id), "links": {"console": f"/i/{row.name}"}}
+            for row in shown
+        ],
+        "next": str(shown[-1].id) if len(rows) > limit and filters.get("status") != "open" else None,
+    }
+
+
+def _incident_conditions(filters: Mapping[str, Any]) -> list[Any]:
+    i = t.incident
+    found: list[Any] = []
+    status = filters.get("status")
+    if status == "open":
+        found.append(i.c.status.in_(lifecycle.LIVE))
+    elif status == "ended":
+        found.append(i.c.status.not_in(lifecycle.LIVE))
+    elif status:
+        found.append(i.c.status == status)
+    for name in ("severity", "service", "team"):
+        if filters.get(name):
+            found.append(i.c[name] == filters[name])
+    if filters.get("q"):
+        word = f"%{_like(str(filters['q']).lower())}%"
+        found.append(or_(func.lower(i.c.title).like(word, escape="\\"), func.lower(i.c.name).like(word, escape="\\")))
+    if filters.get("since"):
+        found.append(i.c.declared_at >= filters["since"])
+    if filters.get("until"):
+        found.append(i.c.declared_at < filters["until"])
+    return found
+
+
+def _like(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _soonest(session: Connection, ids: Sequence[int], *, book: Book, now: datetime) -> dict[int, dict[str, Any]]:
+    if not ids:
+        return {}
+    p = t.promise
+    rows = session.execute(
+        select(p)
+        .where(p.c.incident_id.in_(ids), p.c.state == "due", p.c.held.is_(False), p.c.due_at > now)
+        .where(p.c.kind.in_(("deadline", "escalate", "hold", "still_on_it", "page")))
+        .order_by(p.c.due_at.desc(), p.c.id.desc())
+    )
+    return {row.incident_id: {"what": _deadline_words(row, book), "due_at": iso(row.due_at)} for row in rows}
+
+
+def alert_list(
+    session: Connection, *, filters: Mapping[str, Any], limit: int = 50, cursor: str | None = None, now: datetime
+) -> dict[str, Any]:
+    """Alerts, last heard first, each with what was decided and why."""
+    a = t.alert
+    limit = min(max(limit, 1), MOST)
+    conditions: list[Any] = []
+    for name in ("decision", "status", "service", "source"):
+        if filters.get(name):
+            conditions.append(a.c[name] == filters[name])
+    if filters.get("q"):
+        word = f"%{_like(str(filters['q']).lower())}%"
+        conditions.append(func.lower(a.c.title).like(word, escape="\\"))
+    if cursor:
+        seen_at, _, last_id = cursor.partition("-")
+        before = datetime.fromtimestamp(int(seen_at) / 1_000_000, UTC)
+        conditions.append(or_(a.c.last_seen_at < before, and_(a.c.last_seen_at == before, a.c.id < int(last_id))))
+    named = select(a, t.incident.c.name.label("incident_name")).outerjoin(
+        t.incident, t.incident.c.id == a.c.incident_id
+    )
+    rows = session.execute(
+        named.where(*conditions).order_by(a.c.last_seen_at.desc(), a.c.id.desc()).limit(limit + 1)
+    ).all()
+    shown = rows[:limit]
+    last = shown[-1] if len(rows) > limit else None
+    cursor = None if last is None else f"{int(last.last_seen_at.timestamp() * 1_000_000)}-{last.id}"
+    return {"items": [{**_alert_outline(row), "incident": row.incident_name} for row in shown], "next": cursor}
+
+
+def alert_facts(session: Connection, alert_id: int) -> dict[str, Any]:
+    """One alert, whole. Raises NotFound."""
+    a = t.alert
+    row = session.execute(
+        select(a, t.incident.c.name.label("incident_name"))
+        .outerjoin(t.incident, t.incident.c.id == a.c.incident_id)
+        .where(a.c.id == alert_id)
+    ).first()
+    if row is None:
+        raise NotFound(f"There is no alert {alert_id}.")
+    return {**_alert_outline(row), "incident": row.incident_name, "can_open": row.incident_name is None}
+
+
+def _alert_outline(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "source": row.source,
+        "fingerprint": row.fingerprint,
+        "status": row.status,
+        "title": row.title,
+        "labels": row.labels,
+        "annotations": row.annotations,
+        "value": row.value,
+        "link": row.link,
+        "count": row.count,
+        "service": row.service,
+        "severity": row.severity,
+        "decision": row.decision,
+        "why": row.why,
+        "runbook": row.runbook,
+        "starts_at": iso(row.starts_at),
+        "last_seen_at": iso(row.last_seen_at),
+        "resolved_at": iso(row.resolved_at),
+    }
+
+
+# --- timeline, pages ---
+
+
+def timeline(session: Connection, name: str, *, after: int = 0, limit: int = MOST) -> dict[str, Any]:
+    """The record in the order it was entered, from the entry after `after`. Raises NotFound."""
+    incident = store.find_incident(session, name)
+    e = t.timeline
+    limit = min(max(limit, 1), 1000)
+    rows = session.execute(
+        select(e).where(e.c.incident_id == incident.id, e.c.id > after).order_by(e.c.id).limit(limit + 1)
+    ).all()
+    shown = rows[:limit]
+    return {"items": [_entry(row) for row in shown], "next": shown[-1].id if len(rows) > limit else None}
+
+
+def newest_entries(session: Connection, name: str, *, limit: int = MOST) -> list[dict[str, Any]]:
+    """The newest entries, newest first."""
+    incident = store.find_incident(session, name)
+    e = t.timeline
+    rows = session.execute(select(e).where(e.c.incident_id == incident.id).order_by(e.c.id.desc()).limit(limit)).all()
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "at": iso(row.at),
+        "entered_at": iso(row.entered_at),
+        "kind": row.kind,
+        "actor": row.actor,
+        "hat": row.hat,
+        "source": row.source,
+        "text": row.text,
+    }
+
+
+def pages(session: Connection, name: str) -> dict[str, Any]:
+    """Every message that was owed, with its tries. Raises NotFound."""
+    incident = store.find_incident(session, name)
+    p, a = t.promise, t.attempt
+    kinds = ("page", "tell", "stand_down_broadcast")
+    rows = session.execute(
+        select(p).where(p.c.incident_id == incident.id, p.c.kind.in_(kinds)).order_by(p.c.due_at, p.c.id).limit(1000)
+    ).all()
+    tries: dict[int, list[dict[str, Any]]] = {}
+    owned = select(p.c.id).where(p.c.incident_id == incident.id, p.c.kind.in_(kinds))
+    for row in session.execute(select(a).where(a.c.promise_id.in_(owned)).order_by(a.c.id)):
+        tried = {"started_at": iso(row.started_at), "ended_at": iso(row.ended_at), "outcome": row.outcome}
+        tries.setdefault(row.promise_id, []).append(tried | {"channel": row.channel, "detail": row.detail})
+    return {
+        "items": [
+            {
+                "id": row.id,
+                "person": row.target,
+                "kind": row.kind,
+                "round": row.round,
+                "why": row.facts.get("why"),
+                "due_at": iso(row.due_at),
+                "state": row.state,
+                "held": row.held,
+                "outcome": row.outcome,
+                "attempts": tries.get(row.id, []),
+            }
+            for row in rows
+        ]
+    }

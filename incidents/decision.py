@@ -1,0 +1,113 @@
+"""What to do about one firing alert, and why: its service, runbook, severity, group key, and open, suggest or record.
+
+Pure over the book. A draft and the fallback never count as matched: no decision, severity or key comes from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from incidents.book import Book
+from incidents.conditions import Facts
+from incidents.runbooks import Runbook
+
+OPEN_IT, SUGGEST, RECORD = "open", "suggest", "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided about an alert, by what, and the one sentence that says why."""
+
+    decide: str
+    wait: timedelta
+    why: str
+    severity: str | None
+    runbook: Runbook | None
+    service: str | None
+    team: str
+    claimed: bool
+    group_key: str
+
+    @property
+    def begun_by(self) -> str:
+        return "runbook" if self.runbook else "mapping"
+
+
+def facts_of(
+    *,
+    source: str,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    value: float | None,
+    recent: Sequence[datetime],
+    now: datetime,
+) -> Facts:
+    """What conditions may look at, of one alert."""
+    return Facts(
+        source=source,
+        labels=labels,
+        annotations=annotations,
+        value=value,
+        severity=labels.get("severity"),
+        recent=tuple(recent),
+        now=now,
+    )
+
+
+def facts_of_row(row: Any, now: datetime) -> Facts:
+    """The same, of a stored alert."""
+    return facts_of(
+        source=row.source,
+        labels=row.labels,
+        annotations=row.annotations,
+        value=None if row.value is None else float(row.value),
+        recent=[datetime.fromisoformat(one) for one in row.recent],
+        now=now,
+    )
+
+
+def decide(facts: Facts, book: Book) -> Decided:
+    """The decision about one alert, explained."""
+    policy = book.policy
+    runbook = book.runbooks.match(facts)
+    service = policy.service_of(facts)
+    team, claimed = policy.team_of(service)
+    severity = runbook.severity if runbook and runbook.severity else policy.mapped_severity(facts)
+    decision = policy.decision(facts, severity, armed=runbook is not None)
+    return Decided(
+        decide=decision.decide,
+        wait=decision.wait,
+        why=_why(decision.why, runbook, severity, facts),
+        severity=severity,
+        runbook=runbook,
+        service=service,
+        team=team,
+        claimed=claimed,
+        group_key=group_key(facts, runbook, service),
+    )
+
+
+def _why(why: str, runbook: Runbook | None, severity: str | None, facts: Facts) -> str:
+    if runbook is not None:
+        return f"The runbook “{runbook.title}” is armed and matches. {why}"
+    if severity is None:
+        said = facts.labels.get("severity")
+        label = f"Its severity label “{said}” is mapped nowhere" if said else "It has no severity label"
+        return f"No armed runbook matches. {label}. {why}"
+    return f"No armed runbook matches; its severity label maps to {severity}. {why}"
+
+
+def group_key(facts: Facts, runbook: Runbook | None, service: str | None) -> str:
+    """What belongs together: the runbook and its `group_by` labels, else source + service + alertname (+ env)."""
+    labels = facts.labels
+    if runbook is not None:
+        parts = ["runbook", runbook.name, *(labels.get(name, "") for name in runbook.group_by)]
+    else:
+        parts = ["alert", facts.source, service or "", labels.get("alertname", "")]
+        if "env" in labels:
+            parts.append(labels["env"])
+    return json.dumps(parts, ensure_ascii=True, separators=(",", ":"))

@@ -1,0 +1,231 @@
+"""A message that came due: re-read the incident, decide whether it is still owed, and record what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select, update
+
+from incidents import messages, paging, signal, store, tables
+from incidents.book import Book
+from incidents.lifecycle import CLOSED, OPEN
+from incidents.promises import Bell, Outcome
+
+t = tables
+
+
+@dataclass(frozen=True)
+class Skip:
+    """The message is not owed any more, or not now."""
+
+    state: str  # cancelled, superseded, held, failed
+    why: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What an actor of the engine is to do. `send` hands `facts["message"]` to a channel."""
+
+    actor: str
+    target: str | None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def prepare_page(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
+    """A page leaves only while somebody is still needed: not taken, not over, not held, this round."""
+    incident = store.find_incident(session, row.incident_id)
+    if incident.status not in OPEN:
+        return Skip("cancelled", "it is over")
+    if row.round != incident.round:
+        return Skip("superseded", "a new round began")
+    if incident.taken_by is not None and not row.facts.get("even_if_taken"):
+        return Skip("cancelled", f"{incident.taken_by} has it")
+    if row.facts.get("why") == "still_on_it" and incident.taken_by != row.target:
+        return Skip("cancelled", f"{row.target} has it no more")
+    if incident.taken_by is None and signal.is_held(session, incident):
+        return Skip("held", "the signal is clear")
+    return _to_person(session, incident, row, "page", book, now)
+
+
+def prepare_tell(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
+    """A tell outlives most things; only a new round, or an incident that cleared by itself, makes it needless."""
+    incident = store.find_incident(session, row.incident_id)
+    why = row.facts.get("why")
+    if row.round != incident.round:
+        return Skip("superseded", "a new round began")
+    if incident.status == CLOSED and why != "cleared":
+        return Skip("cancelled", "it is closed")
+    if row.target.startswith("channel:"):
+        channel = row.target.removeprefix("channel:")
+        return _send(session, incident, row, channel, "", book, now)
+    return _to_person(session, incident, row, "tell", book, now)
+
+
+def prepare_broadcast(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
+    """The stand-down: everyone who was asked or told hears that it is over, who was on it, and what happens next."""
+    incident = store.find_incident(session, row.incident_id)
+    if row.round != incident.round:
+        return Skip("superseded", "it was reopened")
+    return _to_person(session, incident, row, "tell", book, now)
+
+
+def prepare_digest(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
+    """One digest a person and calendar time: what waited for it, and what needs a human."""
+    incidents = digest_incidents(session, row, book)
+    if not incidents:
+        return Skip("cancelled", "nothing waits for this digest any more")
+    contact = _contact(book, row, "tell")
+    if contact is None:
+        return Skip("failed", f"{row.target} has no contact for a tell")
+    message = messages.digest_facts(session, row, incidents, book=book, now=now)
+    return Prepared("send", row.target, {"channel": contact.channel, "address": contact.address, "message": message})
+
+
+def digest_incidents(session: Connection, row: Row[Any], book: Book) -> Sequence[Row[Any]]:
+    """The incidents that this digest holds, worst first."""
+    h, i = t.hearing, t.incident
+    owed = select(h.c.incident_id).where(
+        h.c.person == row.target,
+        h.c.how == "digest",
+        h.c.sent_at.is_(None),
+        h.c.ended.is_(None),
+        h.c.due_at <= row.due_at,
+    )
+    chosen = session.execute(
+        select(i).where(or_(i.c.id.in_(owed), (i.c.needs_human.is_not(None)) & i.c.status.in_(OPEN))).limit(200)
+    ).all()
+    mine = {one[0] for one in session.execute(owed)}
+    return sorted(
+        (one for one in chosen if one.id in mine or row.target in store.roles_frozen(one).get("oncall", [])),
+        key=lambda one: (one.severity, one.id),
+    )
+
+
+def _contact(book: Book, row: Row[Any], purpose: str) -> Any | None:
+    """The contact this message goes to: addresses are looked up at the moment of sending, so a mended one counts."""
+    contacts = book.policy.contacts(row.target, purpose)
+    if not contacts:
+        return None
+    index = row.facts.get("contact", 0)
+    return (
+        contacts[index % len(contacts)]
+        if row.facts.get("why") == "escalation"
+        else contacts[min(index, len(contacts) - 1)]
+    )
+
+
+def _to_person(
+    session: Connection, incident: Row[Any], row: Row[Any], purpose: str, book: Book, now: datetime
+) -> Prepared | Skip:
+    contact = _contact(book, row, purpose)
+    if contact is None:
+        return Skip("failed", f"{row.target} has no contact for a {purpose}")
+    return _send(session, incident, row, contact.channel, contact.address, book, now)
+
+
+def _send(
+    session: Connection, incident: Row[Any], row: Row[Any], channel: str, address: str, book: Book, now: datetime
+) -> Prepared:
+    message = messages.message_facts(session, row, incident=incident, book=book, now=now)
+    link = session.execute(select(t.person_token).where(t.person_token.c.promise_id == row.id)).first()
+    facts = {"channel": channel, "address": address, "message": message, "link": dict(link._mapping) if link else None}
+    return Prepared("send", row.target, facts)
+
+
+# --- what became of it ---
+
+
+def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, book: Book, now: datetime) -> list[Bell]:
+    """Record a page or tell that was tried: sent, tried again, not sure, failed. A delivered tell is heard."""
+    incident = store.lock_incident(session, row.incident_id)
+    channel = outcome.channel or "?"
+    person = _name(book, row.target)
+    word = "page" if row.kind == "page" else "tell"
+    if state == "kept":
+        again = f" (try {row.attempts})" if row.attempts > 1 else ""
+        store.write(session, incident.id, f"{word}.sent", now=now, person=person, channel=channel, again=again)
+        return _sent(session, incident, row, outcome, channel, book=book, now=now)
+    if state == "failed":
+        store.write(session, incident.id, f"{word}.failed", now=now, person=person, channel=channel, why=outcome.detail)
+        store.count(session, f"{word}.failed")
+    elif row.kind == "page" and row.attempts == 1:
+        code = "page.unsure" if outcome.result == "ambiguous" else "page.retried"
+        store.write(session, incident.id, code, now=now, person=person, channel=channel, why=outcome.detail)
+    if row.kind == "page" and outcome.result == "no":
+        return _next_contact(session, incident, row, failed=state == "failed", now=now)
+    return []
+
+
+def _name(book: Book, target: str) -> str:
+    return target.removeprefix("channel:") if target.startswith("channel:") else paging.person_name(book, target)
+
+
+def _sent(
+    session: Connection, incident: Row[Any], row: Row[Any], outcome: Outcome, channel: str, *, book: Book, now: datetime
+) -> list[Bell]:
+    h = t.hearing
+    mine = [h.c.incident_id == incident.id, h.c.round == row.round, h.c.person == row.target]
+    session.execute(
+        update(h).where(*mine, h.c.sent_at.is_(None), h.c.how != "digest").values(sent_at=now, by_channel=channel)
+    )
+    if row.kind == "page" and row.facts.get("audiences"):
+        session.execute(
+            update(h).where(*mine, h.c.audience.in_(row.facts["audiences"]), h.c.how == "page").values(asked_as="page")
+        )
+    if outcome.delivered:
+        session.execute(
+            update(h).where(*mine, h.c.delivered_at.is_(None), h.c.how != "digest").values(delivered_at=now)
+        )
+        if row.kind != "page" and row.round == incident.round:
+            paging.hear(session, incident, row.target, evidence="delivered", channel=channel, book=book, now=now)
+    return []
+
+
+def _next_contact(session: Connection, incident: Row[Any], row: Row[Any], *, failed: bool, now: datetime) -> list[Bell]:
+    """A definite no: the next contact starts within 30 s or at its share; after a final no, the next person."""
+    p = t.promise
+    later = session.execute(
+        select(p.c.id, p.c.target, p.c.facts)
+        .where(p.c.incident_id == incident.id, p.c.round == row.round, p.c.kind == "page", p.c.state == "due")
+        .where(p.c.id != row.id)
+        .order_by(p.c.due_at, p.c.id)
+    ).all()
+    later = [one for one in later if one.facts.get("audiences")]
+    own = [one.id for one in later if one.target == row.target]
+    chosen = own or ([one.id for one in later] if failed else [])
+    at = now if failed else now + paging.UNSENT_NEXT_CONTACT_AFTER
+    return paging.hurry(session, chosen[0], at=at, now=now) if chosen else []
+
+
+def broadcast_settled(
+    session: Connection, row: Row[Any], outcome: Outcome, state: str, book: Book, now: datetime
+) -> list[Bell]:
+    """Record whether the stand-down reached somebody."""
+    person, channel = _name(book, row.target), outcome.channel or "?"
+    if state == "kept":
+        store.write(session, row.incident_id, "tell.sent", now=now, person=person, channel=channel)
+    elif state == "failed":
+        store.write(
+            session, row.incident_id, "tell.failed", now=now, person=person, channel=channel, why=outcome.detail
+        )
+    return []
+
+
+def digest_settled(
+    session: Connection, row: Row[Any], outcome: Outcome, state: str, book: Book, now: datetime
+) -> list[Bell]:
+    """A digest left: what it held is told, and on each timeline."""
+    if state != "kept":
+        return []
+    channel, h = outcome.channel or "?", t.hearing
+    for incident in digest_incidents(session, row, book):
+        mine = [h.c.incident_id == incident.id, h.c.person == row.target, h.c.how == "digest", h.c.sent_at.is_(None)]
+        values: dict[str, Any] = {"sent_at": now, "by_channel": channel}
+        if outcome.delivered:
+            values |= {"delivered_at": now, "heard_at": now, "evidence": "delivered"}
+        session.execute(update(h).where(*mine, h.c.due_at <= row.due_at).values(**values))
+        store.write(session, incident.id, "digest.sent", now=now, person=_name(book, row.target), channel=channel)
+    return []

@@ -1,0 +1,53 @@
+"""What each kind of promise does when it comes due: decide inside one transaction, or be sent and then settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from incidents import answers, delivery, response, signal
+from incidents.book import Book
+from incidents.delivery import Prepared, Skip
+from incidents.promises import Bell, Outcome
+
+Decide = Callable[[Connection, Row[Any], Book, datetime], list[Bell]]
+Prepare = Callable[[Connection, Row[Any], Book, datetime], Prepared | Skip]
+Settled = Callable[[Connection, Row[Any], Outcome, str, Book, datetime], list[Bell]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`decide` has no effect outside the database, so it happens exactly once; `prepare` leads to an act outside."""
+
+    name: str
+    decide: Decide | None = None
+    prepare: Prepare | None = None
+    settled: Settled | None = None
+
+
+def hold_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
+    """A hold is over: a firing that was held counts, or a signal stayed clear for its time."""
+    due = response.refire_due if row.facts["what"] == "refire" else signal.hold_due
+    return due(session, row, book, now)
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("page", prepare=delivery.prepare_page, settled=delivery.settled),
+        Kind("tell", prepare=delivery.prepare_tell, settled=delivery.settled),
+        Kind("digest", prepare=delivery.prepare_digest, settled=delivery.digest_settled),
+        Kind("stand_down_broadcast", prepare=delivery.prepare_broadcast, settled=delivery.broadcast_settled),
+        Kind("escalate", decide=answers.escalate_due),
+        Kind("deadline", decide=answers.deadline_due),
+        Kind("hold", decide=hold_due),
+        Kind("still_on_it", decide=answers.still_on_it_due),
+        Kind("stale_check", decide=signal.stale_due),
+    )
+}
+
+__all__ = ["KINDS", "Kind", "Prepared", "Skip"]

@@ -1,0 +1,204 @@
+"""What a message says, as plain facts in a fixed shape: templates only render them, `simulate` shows the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from incidents import briefing, containment, paging, store, tables
+from incidents.book import Book
+from incidents.units import spoken
+
+t = tables
+SHOWN_ALERTS = 5
+
+# What a message is for, by why it was owed. A page and a tell of the same reason read differently.
+PURPOSE = {
+    "draft": "tell",
+    "handed": "handed",
+    "cleared": "cleared",
+    "stand_down": "stand_down",
+}
+LEADERS = ("leadership", "affected_clients", "product_owner")
+
+WHY_YOU = {
+    "first": "you are first in {audiences} for {team}",
+    "next_contact": "your first contact brought no answer",
+    "next_person": "{audiences} has not heard yet, and you are next",
+    "escalation": "nobody has taken it, and the escalation path names you",
+    "asked_for": "somebody working on it asked for you",
+    "command": "command was given to you",
+    "still_on_it": "you have it, and nothing happened for a while: still on it?",
+    "parked": "a dangerous act may or may not have taken effect; a person must look",
+    "colleague": "a colleague of yours was paged; you need not act",
+    "joined": "more alerts joined the incident that you have",
+    "raised": "its severity was raised",
+    "lowered": "its severity was lowered",
+    "missed": "an audience has not heard within its minutes",
+}
+
+
+def message_facts(
+    session: Connection, row: Row[Any], *, incident: Row[Any] | None = None, book: Book, now: datetime
+) -> dict[str, Any]:
+    """Everything that a page or a tell may say, of a promise row."""
+    if incident is None:
+        incident = store.find_incident(session, row.incident_id)
+    alerts = store.alerts_of(session, incident.id, limit=SHOWN_ALERTS)
+    why = row.facts.get("why", "")
+    return {
+        **incident_part(incident, alerts, book=book, now=now),
+        "purpose": PURPOSE.get(why, "page" if row.kind == "page" else "tell"),
+        "why": why,
+        "first": first_step(session, incident),
+        "why_you": _why_you(incident, row, book),
+        "also_told": _also_told(session, incident, row, book),
+        "tried": _tried(session, incident, book) if row.kind == "page" and why != "first" else [],
+        "who_has_it": briefing.who_has_it(incident, book),
+        "from_line": _from_line(session, incident, row, book),
+        "is_brief": _is_brief(row),
+        "n": row.attempts,
+        "person": {"id": row.target, "name": paging.person_name(book, row.target)},
+        "entries": [],
+        "who_was_on_it": _who_was_on_it(session, incident, book),
+        "cleared_at": briefing.iso(incident.cleared_at),
+        "next_update": _next_update(incident, now),
+        "what_next": "A postmortem is due; its owner hears of it." if why == "stand_down" else "",
+        "happened": _happened(why, incident),
+    }
+
+
+def incident_part(incident: Any, alerts: Sequence[Any], *, book: Book, now: datetime) -> dict[str, Any]:
+    """What every message says of its incident."""
+    severity = book.policy.severities.get(incident.severity)
+    return {
+        "incident": incident.name,
+        "severity": incident.severity,
+        "severity_label": severity.label if severity else "",
+        "status": incident.status,
+        "service": incident.service or "",
+        "team": incident.team,
+        "title": incident.title,
+        "what": briefing.what_broke(incident, alerts),
+        "since": briefing.iso(incident.began_at),
+        "age": spoken(max(now - incident.began_at, timedelta(0))),
+        "affected": briefing.affected(incident, alerts),
+        "runbook": briefing.runbook_facts(incident, book),
+        "url": f"/i/{incident.name}",
+        "round": incident.round,
+        "alerts": [{"title": alert.title, "labels": alert.labels} for alert in alerts],
+    }
+
+
+def first_step(session: Connection, incident: Row[Any]) -> str:
+    """The first containment step that is not tried yet, as one line: what to do first (U1)."""
+    steps = store.steps_of(session, incident.id)
+    waiting = [step for step in steps if step.phase == "contain" and step.state == "waiting"]
+    if waiting:
+        return briefing.one_line(waiting[0].text)
+    if incident.status != "active" or not containment.is_unlocked(incident, steps):
+        return ""
+    return "No containment step is left: escalate, or diagnose."
+
+
+def _why_you(incident: Row[Any], row: Row[Any], book: Book) -> str:
+    template = WHY_YOU.get(row.facts.get("why", ""), "")
+    audiences = " and ".join(paging.label(book, name).lower() for name in row.facts.get("audiences", ())) or "the list"
+    team = book.policy.teams.get(incident.team)
+    return template.format(audiences=audiences, team=team.name if team else incident.team)
+
+
+def _also_told(session: Connection, incident: Row[Any], row: Row[Any], book: Book) -> list[str]:
+    people = {one.person for one in store.hearing_rows(session, incident) if one.how != "digest"} - {row.target, ""}
+    return [paging.person_name(book, person) for person in sorted(people)][:10]
+
+
+def _tried(session: Connection, incident: Row[Any], book: Book) -> list[str]:
+    """What was tried so far (R50): who was paged and how that went, and what came of the steps."""
+    p = t.promise
+    paged = session.execute(
+        select(p.c.target, p.c.state, p.c.ended_at)
+        .where(p.c.incident_id == incident.id, p.c.round == incident.round, p.c.kind == "page", p.c.attempts > 0)
+        .order_by(p.c.due_at, p.c.id)
+        .limit(20)
+    ).all()
+    answers = {row.person: row.evidence for row in store.hearing_rows(session, incident) if row.evidence}
+    lines = []
+    for person in dict.fromkeys(row.target for row in paged):
+        times = [
+            f"{row.ended_at:%H:%M}" for row in paged if row.target == person and row.ended_at and row.state == "kept"
+        ]
+        said = paging.EVIDENCE_WORDS.get(answers.get(person, ""), "no answer")
+        when = f" at {', '.join(times)} UTC" if times else ""
+        lines.append(f"{paging.person_name(book, person)} paged{when}: {said}")
+    for step in store.steps_of(session, incident.id):
+        if step.state in ("done", "failed") or (step.state == "skipped" and step.actor != "runbook"):
+            lines.append(f"Step {step.n} {step.state}: {briefing.one_line(step.text)}")
+    return lines
+
+
+def _from_line(session: Connection, incident: Row[Any], row: Row[Any], book: Book) -> str:
+    """A draft that nobody sent goes on behalf of the commander, never in their name (X8)."""
+    if row.facts.get("why") != "draft":
+        return ""
+    commander = store.roles_now(session, incident.id).get("commander")
+    return (
+        f"on behalf of the commander, {paging.person_name(book, commander)}"
+        if commander
+        else "on behalf of the commander"
+    )
+
+
+def _is_brief(row: Row[Any]) -> bool:
+    """Leadership and clients read impact, commander and next update, no technical detail (U8)."""
+    audiences = row.facts.get("audiences", ())
+    return row.kind == "tell" and bool(audiences) and set(audiences) <= set(LEADERS)
+
+
+def _who_was_on_it(session: Connection, incident: Row[Any], book: Book) -> list[str]:
+    r = t.incident_role
+    rows = session.execute(select(r.c.person).where(r.c.incident_id == incident.id).order_by(r.c.id)).all()
+    return [paging.person_name(book, person) for person in dict.fromkeys(row.person for row in rows)]
+
+
+def _next_update(incident: Row[Any], now: datetime) -> str | None:
+    every = store.rules_of(incident).severities[incident.severity].update_every
+    return briefing.iso(now + every) if every and incident.status in ("active", "contained") else None
+
+
+def _happened(why: str, incident: Row[Any]) -> str:
+    """One sentence of what changed, for a tell that is about a change."""
+    return {
+        "raised": f"Its severity is {incident.severity} now: it was raised.",
+        "lowered": f"Its severity is {incident.severity} now: it was lowered.",
+        "joined": "More alerts joined it.",
+        "missed": "An audience has not heard within its minutes.",
+    }.get(why, "")
+
+
+def digest_facts(
+    session: Connection, row: Row[Any], incidents: Sequence[Row[Any]], *, book: Book, now: datetime
+) -> dict[str, Any]:
+    """What a digest says: one entry an incident, worst first."""
+    entries = []
+    for incident in incidents:
+        alerts = store.alerts_of(session, incident.id, limit=1)
+        entries.append(
+            {
+                **incident_part(incident, alerts, book=book, now=now),
+                "who_has_it": briefing.who_has_it(incident, book),
+                "needs_human": incident.needs_human or "",
+            }
+        )
+    return {
+        "purpose": "digest",
+        "incident": "",
+        "why": "calendar",
+        "n": row.attempts,
+        "person": {"id": row.target, "name": paging.person_name(book, row.target)},
+        "entries": entries,
+        "url": "/",
+    }

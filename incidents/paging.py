@@ -1,0 +1,472 @@
+"""Rows that make people hear: what a round owes, what a press or a delivery proves, and what is then owed no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from incidents import calendar, escalation, hearing, store, tables
+from incidents.book import Book
+from incidents.promises import Bell, Wanted, cancel, make
+from incidents.words import names
+
+t = tables
+PRESSES = ("acknowledge", "seen", "decline")
+HOLDABLE = ("page", "tell", "escalate", "deadline")
+UNSENT_NEXT_CONTACT_AFTER = timedelta(seconds=30)  # a definite no starts the next contact then, or sooner (§4.3)
+
+
+def key_of(kind: str, incident: Row[Any], who_or_what: str, n: int | str, *, round_: int | None = None) -> str:
+    """The idempotency key of a promise: without channel or policy version, so that a reload can't double a page."""
+    return f"{kind}:{incident.id}:r{round_ or incident.round}:{who_or_what}:{n}"
+
+
+# --- what a round owes ---
+
+
+def begin_round(
+    session: Connection, incident: Row[Any], *, wait: timedelta, book: Book, now: datetime, last: str = ""
+) -> list[Bell]:
+    """Write what the present round owes: hearing rows, pages, tells, digests, deadlines and the escalation path.
+
+    `incident.round` and `round_began_at` are set already. Planning twice writes nothing twice: every key is unique.
+    `last` is a person who just gave the incident back: in every audience they come after the others.
+    """
+    rules = store.rules_of(incident)
+    owed = plan_of(incident, incident.severity, wait=wait, book=book, now=now, last=last)
+    _write_hearing(session, incident, owed, now=now)
+    _say_who_hears(session, incident, owed, book=book, now=now)
+    wanted = [_message(incident, one, wait=wait) for one in owed.owed]
+    wanted += [_deadline(incident, audience) for audience in owed.audiences if audience.within and audience.members]
+    wanted += _lap(incident, rules, lap=1, began=incident.round_began_at)
+    return make(session, wanted, now=now)
+
+
+def plan_of(
+    incident: Any, severity: str, *, wait: timedelta, book: Book, now: datetime, last: str = ""
+) -> hearing.Plan:
+    """What `severity` owes from now on. Writes nothing: `simulate` asks the same."""
+    rules = store.rules_of(incident)
+    roles = {role: sorted(people, key=lambda one: one == last) for role, people in store.roles_frozen(incident).items()}
+    wanted = hearing.audiences(
+        rules.severities[severity].hears,
+        roles,
+        began=now,
+        next_at=lambda what: calendar.next_at(rules.calendar, what, after=now),
+    )
+    return hearing.plan(
+        wanted,
+        began=now,
+        wait=wait,
+        contacts=lambda person: len(book.policy.contacts(person, "page")),
+        rules=rules.hearing,
+    )
+
+
+def _message(incident: Row[Any], one: hearing.Owed, *, wait: timedelta) -> Wanted:
+    if one.kind == hearing.DIGEST:  # one digest a person and time, whatever it holds; the hearing rows are its content
+        return Wanted(
+            kind="digest", key=f"digest:{one.person}:{one.due_at:%Y%m%dT%H%M}", due_at=one.due_at, target=one.person
+        )
+    return Wanted(
+        kind=one.kind,
+        key=key_of(one.kind, incident, one.person, one.n),
+        due_at=one.due_at,
+        incident_id=incident.id,
+        round=incident.round,
+        target=one.person,
+        facts={
+            "audiences": one.audiences,
+            "why": one.why,
+            "contact": max(one.n - 1, 0),
+            "waited": wait.total_seconds(),
+        },
+        mode=incident.mode,
+    )
+
+
+def _deadline(incident: Row[Any], audience: hearing.Audience) -> Wanted:
+    return Wanted(
+        kind="deadline",
+        key=key_of("deadline", incident, audience.name, f"{audience.due_at:%Y%m%dT%H%M%S}"),
+        due_at=audience.due_at,
+        incident_id=incident.id,
+        round=incident.round,
+        target=audience.name,
+        facts={"within": audience.within.total_seconds() if audience.within else None},
+    )
+
+
+def _lap(incident: Row[Any], rules: Any, *, lap: int, began: datetime) -> list[Wanted]:
+    path = escalation.path_of(rules, incident.severity, incident.snapshot["runbook"]["escalation"])
+    steps = escalation.lap_of(path, lap=lap, began=began)
+    wanted = [
+        Wanted(
+            kind="escalate",
+            key=key_of("escalate", incident, f"{incident.severity}-l{lap}", due.step),
+            due_at=due.at,
+            incident_id=incident.id,
+            round=incident.round,
+            target=due.role,
+            facts={"lap": lap, "step": due.step, "everyone": due.everyone},
+        )
+        for due in steps
+    ]
+    if steps:
+        wanted.append(
+            Wanted(
+                kind="escalate",
+                key=key_of("escalate", incident, f"{incident.severity}-l{lap + 1}", "lap"),
+                due_at=steps[-1].at + rules.escalation.again_every,
+                incident_id=incident.id,
+                round=incident.round,
+                target="",
+                facts={"lap": lap + 1},
+            )
+        )
+    return wanted
+
+
+def _write_hearing(session: Connection, incident: Row[Any], owed: hearing.Plan, *, now: datetime) -> None:
+    rows = [_hearing_row(incident, asked.audience, asked.person, asked.asked_as, now) for asked in owed.asked] + [
+        _hearing_row(incident, audience, "", audience.how, now) for audience in owed.audiences if not audience.members
+    ]
+    if rows:
+        session.execute(t.hearing.insert(), rows)
+
+
+def _hearing_row(
+    incident: Row[Any], audience: hearing.Audience, person: str, asked_as: str, now: datetime
+) -> dict[str, Any]:
+    return {
+        "incident_id": incident.id,
+        "round": incident.round,
+        "audience": audience.name,
+        "person": person,
+        "how": audience.how,
+        "asked_as": asked_as,
+        "everyone": audience.everyone,
+        "asked_at": now,
+        "due_at": audience.due_at,
+    }
+
+
+def _say_who_hears(session: Connection, incident: Row[Any], owed: hearing.Plan, *, book: Book, now: datetime) -> None:
+    by_time: dict[datetime, list[str]] = {}
+    for audience in owed.audiences:
+        by_time.setdefault(audience.due_at, []).append(audience.name)
+    for due_at, audiences in sorted(by_time.items()):
+        who = names([label(book, audience) for audience in audiences])
+        store.write(session, incident.id, "hears", now=now, who=who, by=f"{due_at:%H:%M} UTC")
+    for audience in owed.audiences:
+        if not audience.members:
+            by = f"{audience.due_at:%H:%M} UTC"
+            store.write(session, incident.id, "hears.nobody", now=now, audience=label(book, audience.name), by=by)
+
+
+def promise_digest(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
+    """The next standup's digest of the on-call people will hold this incident: it needs a human."""
+    due_at = calendar.next_at(store.rules_of(incident).calendar, "next_standup", after=now)
+    wanted = [
+        Wanted(kind="digest", key=f"digest:{person}:{due_at:%Y%m%dT%H%M}", due_at=due_at, target=person)
+        for person in store.roles_frozen(incident).get("oncall", [])
+    ]
+    return make(session, wanted, now=now)
+
+
+def label(book: Book, role: str) -> str:
+    """A role as people say it: `tech_lead` → `Tech lead`."""
+    known = {"oncall": "On-call"}
+    return known.get(role) or role.replace("_", " ").capitalize()
+
+
+def person_name(book: Book, person: str) -> str:
+    """A person's name; the id where the policy no longer knows them."""
+    known = book.policy.people.get(person)
+    return known.name if known else person
+
+
+# --- what is proven, and what is then owed no more ---
+
+
+def hear(
+    session: Connection, incident: Row[Any], person: str, *, evidence: str, channel: str, book: Book, now: datetime
+) -> None:
+    """A person heard, by a press or by a proof of delivery. What their audiences are still owed is cancelled.
+
+    A delivery proves a tell, never a page; “can't take it” proves that the person knows, not the audience.
+    """
+    before = _heard_audiences(store.hearing_rows(session, incident))
+    h = t.hearing
+    mine = [h.c.incident_id == incident.id, h.c.round == incident.round, h.c.person == person, h.c.heard_at.is_(None)]
+    if evidence not in PRESSES:
+        mine.append(h.c.asked_as != hearing.PAGE)
+    session.execute(update(h).where(*mine).values(heard_at=now, evidence=evidence, by_channel=channel))
+    if evidence == "acknowledge":  # stronger than a delivery or a “seen” before it
+        also = [h.c.incident_id == incident.id, h.c.round == incident.round, h.c.person == person]
+        session.execute(update(h).where(*also).values(evidence=evidence))
+    rows = store.hearing_rows(session, incident)
+    for audience in sorted(_heard_audiences(rows) - before):
+        store.write(
+            session,
+            incident.id,
+            "heard",
+            now=now,
+            audience=label(book, audience),
+            person=person_name(book, person),
+            evidence=EVIDENCE_WORDS[evidence],
+        )
+    forget_heard(session, incident, person, pressed=evidence in PRESSES, now=now)
+
+
+EVIDENCE_WORDS = {
+    "acknowledge": "acknowledging",
+    "seen": "“seen”",
+    "decline": "“can't take it”",
+    "delivered": "the provider's receipt",
+}
+
+
+def _heard_audiences(rows: Iterable[Row[Any]]) -> set[str]:
+    by_name: dict[str, list[Row[Any]]] = {}
+    for row in rows:
+        by_name.setdefault(row.audience, []).append(row)
+    return {name for name, of_one in by_name.items() if hearing.heard_at(of_one) is not None}
+
+
+def forget_heard(session: Connection, incident: Row[Any], person: str, *, pressed: bool, now: datetime) -> None:
+    """Cancel the pages and deadlines of audiences that have heard, and the tells of a person who pressed."""
+    heard = _heard_audiences(store.hearing_rows(session, incident))
+    for row in store.due_promises(session, incident.id, ("page", "tell", "deadline")):
+        if row.round != incident.round:
+            continue
+        if row.kind == "deadline" and row.target in heard:
+            cancel(session, t.promise.c.id == row.id, why="heard", now=now)
+        elif row.kind == "tell" and row.target == person and pressed and row.facts.get("audiences"):
+            cancel(session, t.promise.c.id == row.id, why=f"{person} has heard", now=now)
+        elif row.kind == "page" and row.facts.get("audiences"):
+            _forget_page(session, row, heard, by=person if pressed else "", now=now)
+
+
+def _forget_page(session: Connection, row: Row[Any], heard: set[str], *, by: str, now: datetime) -> None:
+    """A page serves several audiences; it is owed until the last of them has heard, or its own person pressed."""
+    left = [] if row.target == by else [name for name in row.facts["audiences"] if name not in heard]
+    if not left:
+        cancel(session, t.promise.c.id == row.id, why="heard", now=now)
+    elif left != row.facts["audiences"]:
+        session.execute(
+            update(t.promise).where(t.promise.c.id == row.id).values(facts={**row.facts, "audiences": left})
+        )
+
+
+# --- messages outside the table ---
+
+
+def page(
+    incident: Row[Any], person: str, n: str, *, why: str, now: datetime, even_if_taken: bool = False, contact: int = 0
+) -> Wanted:
+    """A page beside the table: a step of the path, or “still on it?”."""
+    return Wanted(
+        kind="page",
+        key=key_of("page", incident, person, n),
+        due_at=now,
+        incident_id=incident.id,
+        round=incident.round,
+        target=person,
+        facts={"why": why, "even_if_taken": even_if_taken, "contact": contact},
+        mode=incident.mode,
+    )
+
+
+def tell(
+    incident: Row[Any],
+    person: str,
+    n: str,
+    *,
+    why: str,
+    now: datetime,
+    kind: str = "tell",
+    due_at: datetime | None = None,
+) -> Wanted:
+    """A tell beside the table: it says what changed, and demands nothing."""
+    return Wanted(
+        kind=kind,
+        key=key_of(kind, incident, person, n),
+        due_at=due_at or now,
+        incident_id=incident.id,
+        round=incident.round,
+        target=person,
+        facts={"why": why, "contact": 0},
+        mode=incident.mode,
+    )
+
+
+def asked_people(session: Connection, incident: Row[Any], *, this_round: bool = False) -> list[str]:
+    """Exactly those to whom something left, or may have left: pages, tells and digests that were tried."""
+    p, h = t.promise, t.hearing
+    tried = select(p.c.target).where(
+        p.c.incident_id == incident.id,
+        p.c.kind.in_(("page", "tell")),
+        p.c.attempts > 0,
+        p.c.target.is_not(None),
+        p.c.target.not_like("channel:%"),
+    )
+    listed = select(h.c.person).where(h.c.incident_id == incident.id, h.c.sent_at.is_not(None))
+    if this_round:
+        tried, listed = tried.where(p.c.round == incident.round), listed.where(h.c.round == incident.round)
+    people = {row[0] for row in session.execute(tried)} | {row[0] for row in session.execute(listed)}
+    return sorted(people - {""})
+
+
+def tell_all(
+    session: Connection,
+    incident: Row[Any],
+    *,
+    n: str,
+    why: str,
+    now: datetime,
+    but: Sequence[str] = (),
+    kind: str = "tell",
+) -> list[Bell]:
+    """Tell everyone who was asked or told what became of it."""
+    people = [person for person in asked_people(session, incident) if person not in but]
+    return make(session, [tell(incident, person, n, why=why, now=now, kind=kind) for person in people], now=now)
+
+
+def cancel_all(session: Connection, incident: Row[Any], *, why: str, now: datetime, but: Sequence[str] = ()) -> int:
+    """Cancel every due promise of the incident, except kinds that outlive the response."""
+    p = t.promise
+    conditions = [p.c.incident_id == incident.id]
+    if but:
+        conditions.append(p.c.kind.not_in(but))
+    return cancel(session, *conditions, why=why, now=now)
+
+
+def end_hearing(session: Connection, incident: Row[Any], *, why: str, only: Sequence[str] | None = None) -> None:
+    """Nothing more is owed to these audiences of this round (all of them by default)."""
+    h = t.hearing
+    conditions = [h.c.incident_id == incident.id, h.c.round == incident.round, h.c.ended.is_(None)]
+    conditions.append(h.c.heard_at.is_(None))
+    if only is not None:
+        conditions.append(h.c.audience.in_(only))
+    session.execute(update(h).where(*conditions).values(ended=why))
+
+
+def hold(session: Connection, incident: Row[Any]) -> None:
+    """While the signal is clear and nobody has it, nothing more of these kinds leaves."""
+    p = t.promise
+    session.execute(
+        update(p)
+        .where(p.c.incident_id == incident.id, p.c.state == "due", p.c.kind.in_(HOLDABLE), p.c.held.is_(False))
+        .values(held=True)
+    )
+
+
+def unhold(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
+    """The signal is back: what was held goes on, and what is overdue goes at once."""
+    p = t.promise
+    rows = session.execute(
+        update(p)
+        .where(p.c.incident_id == incident.id, p.c.state == "due", p.c.held.is_(True))
+        .values(held=False)
+        .returning(p.c.lane, p.c.id, p.c.next_try_at)
+    ).all()
+    return [Bell(row.lane, row.id) for row in rows if row.next_try_at <= now]
+
+
+def hurry(session: Connection, promise_id: int, *, at: datetime, now: datetime) -> list[Bell]:
+    """Bring a due promise forward. A promise that is sooner already stays as it is."""
+    p = t.promise
+    row = session.execute(
+        update(p)
+        .where(p.c.id == promise_id, p.c.state == "due", p.c.next_try_at > at)
+        .values(next_try_at=at, due_at=at, held=False)
+        .returning(p.c.lane, p.c.id)
+    ).first()
+    return [Bell(row.lane, row.id)] if row is not None and at <= now else []
+
+
+def write_next_lap(session: Connection, incident: Row[Any], *, lap: int, now: datetime) -> list[Bell]:
+    """The path is used up and nobody has it: write its next lap, beginning now."""
+    return make(session, _lap(incident, store.rules_of(incident), lap=lap, began=now), now=now)
+
+
+def replan_escalation(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
+    """The severity changed: its own path replaces the old one, from the same start of the round."""
+    p = t.promise
+    cancel(session, p.c.incident_id == incident.id, p.c.kind == "escalate", why="the severity changed", now=now)
+    return make(session, _lap(incident, store.rules_of(incident), lap=1, began=incident.round_began_at), now=now)
+
+
+def raise_hearing(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
+    """A raised severity pages only the difference: audiences that the new row adds, or now pages instead of tells."""
+    have: dict[str, str] = {}
+    for row in store.hearing_rows(session, incident):
+        have[row.audience] = row.how
+    owed = plan_of(incident, incident.severity, wait=timedelta(0), book=book, now=now)
+    heard = _heard_audiences(store.hearing_rows(session, incident))
+    stronger = {
+        audience.name: audience
+        for audience in owed.audiences
+        if audience.name not in heard and STRENGTH[audience.how] > STRENGTH.get(have.get(audience.name, ""), 0)
+    }
+    _drop_weaker(session, incident, [name for name in stronger if name in have], now=now)
+    fresh = hearing.Plan(
+        list(stronger.values()),
+        [asked for asked in owed.asked if asked.audience.name in stronger],
+        [one for one in owed.owed if set(one.audiences) & set(stronger)],
+    )
+    for one in fresh.owed:
+        one.audiences = [name for name in one.audiences if name in stronger]
+    pressed = {row.person for row in store.hearing_rows(session, incident) if row.evidence in ("acknowledge", "seen")}
+    _write_hearing(session, incident, fresh, now=now)
+    _serve_by_earlier_press(session, incident, pressed, now=now)
+    _say_who_hears(session, incident, fresh, book=book, now=now)
+    wanted = [_message(incident, one, wait=timedelta(0)) for one in fresh.owed if one.person not in pressed]
+    wanted += [_deadline(incident, audience) for audience in fresh.audiences if audience.within and audience.members]
+    return make(session, wanted, now=now)
+
+
+def _serve_by_earlier_press(session: Connection, incident: Row[Any], pressed: set[str], *, now: datetime) -> None:
+    """Who pressed in this round knows of the incident; the raise itself reaches them as a tell."""
+    h = t.hearing
+    session.execute(
+        update(h)
+        .where(h.c.incident_id == incident.id, h.c.round == incident.round)
+        .where(h.c.person.in_(pressed), h.c.heard_at.is_(None))
+        .values(heard_at=now, evidence="seen")
+    )
+
+
+STRENGTH = {"": 0, hearing.DIGEST: 1, hearing.TELL: 2, hearing.PAGE: 3}
+
+
+def _drop_weaker(session: Connection, incident: Row[Any], audiences: Sequence[str], *, now: datetime) -> None:
+    """An audience that is now paged no longer waits for its tell: its rows are asked anew, with fresh minutes."""
+    if not audiences:
+        return
+    h, p = t.hearing, t.promise
+    session.execute(
+        h.delete().where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience.in_(audiences))
+    )
+    for row in store.due_promises(session, incident.id, ("tell", "deadline")):
+        own = (
+            row.target in audiences if row.kind == "deadline" else set(row.facts.get("audiences", ())) <= set(audiences)
+        )
+        if own and (row.kind == "deadline" or row.facts.get("audiences")):
+            cancel(session, p.c.id == row.id, why="the severity was raised", now=now)
+
+
+def drop_audiences(session: Connection, incident: Row[Any], *, now: datetime) -> None:
+    """A lowered severity un-tells nobody; what was not asked yet and is no longer in the row is not asked."""
+    rules = store.rules_of(incident)
+    kept = {name for row in rules.severities[incident.severity].hears for name in row.who}
+    gone = sorted({row.audience for row in store.hearing_rows(session, incident)} - kept)
+    end_hearing(session, incident, why="lowered", only=gone)
+    for row in store.due_promises(session, incident.id, ("page", "tell", "deadline")):
+        for_whom = [row.target] if row.kind == "deadline" else row.facts.get("audiences", [])
+        if for_whom and set(for_whom) <= set(gone):
+            cancel(session, t.promise.c.id == row.id, why="the severity was lowered", now=now)

@@ -1,0 +1,399 @@
+"""The keys of the policy file: what may stand where, and what holds when it is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from string import Formatter
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    model_validator,
+)
+
+from incidents.calendar import Zone
+from incidents.conditions import Condition
+from incidents.conditions import parse as parse_condition
+from incidents.units import WorkingDays, duration
+
+Mode = Literal["live", "shadow"]
+Decide = Literal["open", "suggest", "record"]
+Purpose = Literal["page", "tell"]
+SOURCE_KINDS = Literal[
+    "alertmanager", "sentry", "generic", "grafana", "datadog", "pagerduty", "cloudevents", "sns", "deploys", "heartbeat"
+]
+PROFILES = ("nwire", "alios", "words")
+
+
+def _span(value: Any) -> Any:
+    """`5m` from a file, seconds from the frozen rules."""
+    if isinstance(value, str):
+        return duration(value)
+    return timedelta(seconds=value) if isinstance(value, int | float) else value
+
+
+def _working_days(value: Any) -> Any:
+    found = re.fullmatch(r"(\d{1,3})wd", value.strip()) if isinstance(value, str) else None
+    return WorkingDays(int(found[1])) if found else _span(value)
+
+
+def _written(value: timedelta | WorkingDays) -> float | str:
+    return value.total_seconds() if isinstance(value, timedelta) else f"{value.days}wd"
+
+
+def _percent(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(\d{1,3}(?:\.\d+)?) ?%", value.strip())
+    if found is None or not 0 < float(found[1]) <= 100:
+        raise ValueError(f"{value!r} is not a share; accepted: more than 0% and up to 100%, like 50%")
+    return float(found[1]) / 100
+
+
+def _condition(value: Any) -> Any:
+    return parse_condition(value) if isinstance(value, str) else value
+
+
+def _people(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() & {"rotation", "ical", "schedule"}:
+        raise ValueError("rotations come later: list people; accepted: a list of ids of `people`, like [ada, ben]")
+    return value
+
+
+def _id_format(value: str) -> str:
+    accepted = "accepted: text with {seq}, like INC-{seq:03d}; {year} may stand in it too"
+    try:
+        fields = [name for _, name, _, _ in Formatter().parse(value) if name is not None]
+        if "seq" not in fields or not set(fields) <= {"seq", "year"}:
+            raise ValueError("a field is missing or unknown")
+        value.format(seq=42, year=2026)
+    except (ValueError, KeyError, IndexError, AttributeError):
+        raise ValueError(f"{value!r} can't name an incident; {accepted}") from None
+    return value
+
+
+def _hours(value: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError(f"{value!r} is not a span of hours; accepted: 22:00-07:00")
+    return value
+
+
+Span = Annotated[timedelta, BeforeValidator(_span), PlainSerializer(_written)]
+Deadline = Annotated[timedelta | WorkingDays, BeforeValidator(_working_days), PlainSerializer(_written)]
+Percent = Annotated[float, BeforeValidator(_percent)]
+People = Annotated[tuple[str, ...], BeforeValidator(_people)]
+OneCondition = Annotated[Condition, BeforeValidator(_condition), PlainSerializer(str)]
+When = tuple[OneCondition | tuple[OneCondition, ...], ...]
+Labels = str | dict[str, str]
+
+
+class Key(BaseModel):
+    """One map of the policy: frozen, and nothing unknown in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+
+
+class Organisation(Key):
+    name: str = Field(default="", description="The organisation's name, for pages and exports.")
+    tz: Zone = Field(default="UTC", description="The time zone that people read where they have none of their own.")
+    id_format: Annotated[str, AfterValidator(_id_format)] = Field(
+        default="INC-{seq:03d}", description="How incidents are named: `{seq}` and, if wanted, `{year}`."
+    )
+    severity_labels: Labels = Field(default="nwire", description="How severities are shown: a profile or a map.")
+    status_labels: Labels = Field(default="nwire", description="How states are shown: a profile or a map.")
+    role_labels: Labels = Field(default="nwire", description="How roles are shown: a profile or a map.")
+
+    @model_validator(mode="after")
+    def _profiles(self) -> Organisation:
+        for labels in (self.severity_labels, self.status_labels, self.role_labels):
+            if isinstance(labels, str) and labels not in PROFILES:
+                raise ValueError(f"{labels!r} is not a profile; accepted: {', '.join(PROFILES)}, or a map")
+        return self
+
+
+class Hears(Key):
+    who: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="Roles; each is an audience of its own.")
+    within: Span | None = Field(default=None, description="Minutes in which somebody of it must have heard.")
+    at: Literal["next_standup", "next_sync"] | None = Field(default=None, description="A time of the calendar instead.")
+    how: Literal["page", "tell", "digest"] = Field(default="tell", description="`page` wants an answer.")
+    everyone: bool = Field(default=False, description="Whether each person of it must have heard.")
+
+    @model_validator(mode="after")
+    def _when(self) -> Hears:
+        if (self.within is None) == (self.at is None):
+            said = "both `within` and `at`" if self.within is not None else "neither `within` nor `at`"
+            raise ValueError(f"{said}; accepted: one of them, within: 5m or at: next_standup")
+        if self.at is not None and self.how == "page":
+            raise ValueError("nobody is paged at a time of the calendar; accepted: how: digest, or within: 5m")
+        if self.within is not None and self.within <= timedelta(0):
+            raise ValueError("`within` must be longer than 0s; accepted: 5m")
+        return self
+
+
+class PostmortemClock(Key):
+    draft_within: Deadline | None = Field(default=None, description="When the draft is due after stand-down.")
+    complete_within: Deadline | None = Field(default=None, description="When it must be complete.")
+    form: Literal["full", "short"] = Field(default="full", description="Which form is asked for.")
+
+
+class Severity(Key):
+    label: str = Field(description="What it means, in a few words.")
+    definition: str = Field(default="", description="When to choose it.")
+    hears: tuple[Hears, ...] = Field(default=(), description="Who must hear, and by when.")
+    acknowledge_within: Span | None = Field(default=None, description="How long an acknowledgement may take.")
+    repeat: Span | None = Field(default=None, description="How often an unheard page is sent again.")
+    update_every: Span | None = Field(default=None, description="How often people are owed an update.")
+    status_page: Literal["automatic", "manual", "internal_note", "none"] = Field(
+        default="none", description="What happens on the status page."
+    )
+    postmortem: PostmortemClock = Field(default=PostmortemClock(), description="The postmortem's clocks.")
+    resolve_after: Span = Field(default=timedelta(minutes=10), description="Clear for this long is resolved.")
+    stand_down: Literal["person", "clock"] = Field(default="person", description="Who ends it; `clock` at P3 only.")
+
+
+class Contact(Key):
+    channel: str = Field(description="A name of `channels`.")
+    address: str = Field(default="", description="Where on that channel; `env:NAME` and `file:PATH` are read.")
+    wakes: bool = Field(default=True, description="Whether it wakes somebody at night.")
+    for_: tuple[Purpose, ...] = Field(default=("page", "tell"), alias="for", description="What it is used for.")
+
+
+class Person(Key):
+    name: str = Field(default="", description="The name that others read; the id where it is left out.")
+    tz: Zone | None = Field(default=None, description="Their time zone; the organisation's where it is left out.")
+    contacts: tuple[Contact, ...] = Field(default=(), description="Where to reach them, first choice first.")
+    quiet_hours: Annotated[str, AfterValidator(_hours)] | None = Field(
+        default=None, description="Hours in which a tell waits; a page never does."
+    )
+    eligible: tuple[str, ...] = Field(default=(), description="Hats this person may wear, like `commander`.")
+
+
+class Team(Key):
+    name: str = Field(default="", description="The name that people read; the id where it is left out.")
+    mode: Mode = Field(default="live", description="In `shadow` everything happens except sending.")
+    roles: dict[str, People] = Field(default_factory=dict, description="Role → people, the first is asked first.")
+
+
+class Slo(Key):
+    objective: Percent = Field(description="The share of good requests that is promised.")
+    window: Span = Field(default=timedelta(days=30), description="Over which time.")
+
+
+class Service(Key):
+    name: str = Field(default="", description="The name that people read; the id where it is left out.")
+    team: str = Field(default="default", description="The team that owns it.")
+    mode: Mode = Field(default="live", description="In `shadow` everything happens except sending.")
+    match: When = Field(default=(), description="Conditions that all hold for its alerts; an inner list is any-of.")
+    repository: str = Field(default="", description="Where its code is.")
+    clients: tuple[str, ...] = Field(default=(), description="Who is affected when it breaks.")
+    depends_on: tuple[str, ...] = Field(default=(), description="Services that it needs.")
+    revenue_path: bool = Field(default=False, description="Whether money stops when it stops.")
+    slo: Slo | None = Field(default=None, description="Its objective.")
+
+
+class Reference(Key):
+    env: str | None = Field(default=None, description="The name of an environment variable.")
+    file: str | None = Field(default=None, description="The path of a file.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Reference:
+        if bool(self.env) == bool(self.file):
+            raise ValueError("a secret stands in one place; accepted: {env: NAME} or {file: PATH}")
+        return self
+
+    @property
+    def text(self) -> str:
+        return f"env:{self.env}" if self.env else f"file:{self.file}"
+
+
+class Source(Key):
+    kind: SOURCE_KINDS = Field(description="Which sender's payload it reads.")
+    secret: Reference | None = Field(default=None, description="What the sender proves itself by.")
+    mapping: dict[str, str] = Field(default_factory=dict, description="For `generic`: our field → a path in theirs.")
+    severity_from: str = Field(default="severity", description="The label that says how bad it is.")
+    mode: Mode = Field(default="live", description="In `shadow` everything happens except sending.")
+    url: str | None = Field(default=None, description="Its API, to ask after alerts that went quiet.")
+    repeat_interval: Span | None = Field(default=None, description="How often it repeats a firing alert.")
+    enabled: bool = Field(default=True, description="Whether deliveries are taken.")
+
+
+class OpenRule(Key):
+    when: When = Field(default=(), description="Conditions that all hold; an inner list is any-of.")
+    source: str | None = Field(default=None, description="A name of `sources`.")
+    severity: tuple[str, ...] = Field(default=(), description="Severities by `severity_map`, any of them.")
+    decide: Decide = Field(description="What happens.")
+    wait: Span = Field(default=timedelta(0), description="How long its first page waits.")
+
+
+class SeverityRule(Key):
+    when: When = Field(description="Conditions that all hold; an inner list is any-of.")
+    severity: str = Field(description="A code of `severities`.")
+
+
+class Limits(Key):
+    per_minute: int | None = Field(default=None, ge=1, description="At most so many messages a minute.")
+    per_hour: int | None = Field(default=None, ge=1, description="At most so many messages an hour.")
+
+
+class Channel(Key):
+    kind: Literal["email", "webhook", "log"] = Field(description="What it sends by.")
+    url: SecretStr | None = Field(default=None, description="Where it sends: the mail server, or the receiver.")
+    from_: str | None = Field(default=None, alias="from", description="For `email`: the sender's address.")
+    secret: SecretStr | None = Field(default=None, description="For `webhook`: what its bodies are signed with.")
+    ca_file: str | None = Field(default=None, description="The certificate authority, where it is your own.")
+    path: str | None = Field(default=None, description="For `log`: a file, besides the process's own log.")
+    limits: Limits = Field(default=Limits(), description="How much it may send.")
+    fallback: str | None = Field(default=None, description="The channel that takes over when this one fails.")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether everything that it can't work without is set."""
+        return all(getattr(self, need) for need in NEEDS[self.kind])
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What the channel is built from, secrets in clear."""
+        told = {"url": self.url, "from": self.from_, "secret": self.secret, "ca_file": self.ca_file, "path": self.path}
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in told.items()
+            if value
+        }
+
+
+NEEDS: dict[str, tuple[str, ...]] = {"email": ("url",), "webhook": ("secret",), "log": ()}
+TAKES: dict[str, tuple[str, ...]] = {"email": ("url", "from", "ca_file"), "webhook": ("url", "secret", "ca_file"), "log": ("path",)}
+
+
+class HearingRule(Key):
+    next_contact_at: Percent = Field(default=0.5, description="Unheard at this share: the person's next contact.")
+    next_person_at: Percent = Field(default=0.8, description="Unheard at this share: the next person.")
+    fallback: str = Field(default="log", description="The channel that a miss goes to.")
+
+
+class PathStep(Key):
+    after: Span = Field(description="Time since the round began.")
+    page: str = Field(description="The role that is paged.")
+    everyone: bool = Field(default=False, description="All of it, not its first person.")
+
+
+class Escalation(Key):
+    paths: dict[str, tuple[PathStep, ...]] = Field(default_factory=dict, description="Severity → its steps.")
+    again_every: Span = Field(default=timedelta(minutes=10), description="Time from a lap's last step to the next lap.")
+    laps: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, description="Severity → how many laps; without it they never end."
+    )
+    still_on_it: Span = Field(default=timedelta(minutes=30), description="Idle this long while it fires: asked.")
+    reopen_window: Span = Field(default=timedelta(minutes=30), description="A firing this soon after its end reopens.")
+    self_cleared_after: Span = Field(default=timedelta(minutes=5), description="Clear and untaken this long: closed.")
+
+
+class Heartbeat(Key):
+    every: Span = Field(description="How often it must be heard.")
+    grace: Span = Field(default=timedelta(minutes=1), description="How late it may be.")
+    severity: str = Field(description="A code of `severities`.")
+    service: str | None = Field(default=None, description="The service that is silent then.")
+
+
+class Silence(Key):
+    when: When = Field(description="Conditions that all hold; an inner list is any-of.")
+    schedule: str = Field(description="When it begins, like `sun 02:00`.")
+    for_: Span = Field(alias="for", description="How long it lasts.")
+    reason: str = Field(description="Why.")
+    owner: str = Field(description="Who answers for it.")
+
+
+Press = Literal["suggest", "one_press", "automatic"]
+
+
+class Caps(Key):
+    per_hour: int | None = Field(default=None, ge=0, description="At most so many pulls an hour.")
+    per_day: int | None = Field(default=None, ge=0, description="At most so many pulls a day.")
+
+
+class Lever(Key):
+    rank: float = Field(default=2.5, description="Its place on the ladder, lowest first.")
+    kind: str = Field(default="manual", description="How it is pulled.")
+    mode: Press | dict[str, Press] = Field(default="suggest", description="Who pulls it; also severity → mode.")
+    requires: Literal["reversible", "contained"] | None = Field(default=None, description="What must hold first.")
+    approvals: int = Field(default=1, ge=1, description="How many people must agree.")
+    caps: Caps = Field(default=Caps(), description="How often it may be pulled.")
+    settings: dict[str, str] = Field(default_factory=dict, description="What its kind needs; secrets as `env:NAME`.")
+
+
+class Check(Key):
+    kind: str = Field(description="How it looks.")
+    settings: dict[str, str] = Field(default_factory=dict, description="What its kind needs; secrets as `env:NAME`.")
+    expect: str = Field(default="", description="What a good answer is.")
+    timeout: Span = Field(default=timedelta(seconds=10), description="How long it may take.")
+
+
+class Automation(Key):
+    enabled: bool = Field(default=True, description="`false` stops everything that acts by itself, except paging.")
+    confirm_budget: Span = Field(default=timedelta(minutes=2), description="Time for all confirming steps.")
+    contain_nag: Span = Field(default=timedelta(minutes=5), description="Nothing contained for this long: asked.")
+    contained_hold: Span = Field(default=timedelta(minutes=2), description="How long a contained signal must hold.")
+    caps: Caps = Field(default=Caps(), description="How many levers may be pulled in all.")
+    lever_test_max_age: Span = Field(default=timedelta(days=30), description="A lever tested longer ago is untested.")
+
+
+class RoleGate(Key):
+    separation: Literal["warn", "strict", "off"] = Field(default="warn", description="One person in several hats.")
+
+
+class Gates(Key):
+    roles: RoleGate = Field(default=RoleGate(), description="Who may wear which hats together.")
+    stand_down: tuple[Literal["commander", "status_page_resolved", "timeline_archived", "people_checked"], ...] = Field(
+        default=(), description="What must be done before people may go."
+    )
+    close: tuple[
+        Literal[
+            "postmortem_complete",
+            "structural_action_owned_and_dated",
+            "missing_runbook_exists",
+            "status_page_resolved",
+            "timeline_archived",
+        ],
+        ...,
+    ] = Field(default=(), description="What must be done before it is closed.")
+
+
+class Postmortem(Key):
+    anchor: Literal["stood_down_at", "resolved_at", "closed_at"] = Field(
+        default="stood_down_at", description="From when its clocks run."
+    )
+    short_form_for: tuple[str, ...] = Field(default=(), description="Severities for which the short form will do.")
+    chain_levels: tuple[str, ...] = Field(default=(), description="The levels that a why may be answered with.")
+    model_update: bool = Field(default=True, description="Whether the lesson must be handed on.")
+
+
+class Kpi(Key):
+    mttr_until: Literal["impact_over_at", "fixed_at", "resolved_at", "stood_down_at"] = Field(
+        default="impact_over_at", description="Where time to repair ends."
+    )
+    recurrence_window: Span = Field(default=timedelta(days=90), description="The same kind again within this time.")
+
+
+class Retention(Key):
+    inbox: Span | None = Field(default=None, description="How long raw deliveries are kept; for ever without it.")
+    alerts: Span | None = Field(default=None, description="How long alerts without an incident are kept.")
+    incidents: Span | None = Field(default=None, description="How long closed incidents are kept.")
+
+
+class StatusPage(Key):
+    url: str = Field(default="", description="Where it is, for links.")
+    after_leadership: bool = Field(default=True, description="A public post waits until leadership was told.")
+    max_hold: Span = Field(default=timedelta(minutes=10), description="And no longer than this.")
+
+
+class Signin(Key):
+    session: Span = Field(default=timedelta(hours=12), description="How long a sign-in lasts.")
+    public_status: bool = Field(default=False, description="Whether the status page needs no sign-in.")

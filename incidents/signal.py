@@ -1,0 +1,192 @@
+"""What the signal does to an incident by itself: clear, back, cleared for good, resolved, stale."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, or_, select
+
+from incidents import answers, escalation, paging, store, tables
+from incidents.book import Book
+from incidents.lifecycle import CLOSED, OPEN, RESOLVED
+from incidents.promises import Bell, Wanted, cancel, end, make
+from incidents.units import spoken
+
+t = tables
+OFTEN = 3  # the third self-cleared incident of a key within a week opens a follow-up (X21)
+WEEK = timedelta(days=7)
+
+
+def cleared(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
+    """Nothing of the incident fires any more. That is a fact about machines; it ends nothing but waiting pages.
+
+    1. Somebody has it: it becomes resolved once the signal stayed clear for `resolve_after`.
+    2. A P0, or one that flaps: everything goes on until somebody acknowledges.
+    3. No page has left yet: nothing is sent, and it closes as self_cleared.
+    4. Otherwise paging holds, and after `self_cleared_after` it closes and everyone who was asked is told.
+    """
+    if incident.cleared_at is not None or incident.status not in OPEN:
+        return []
+    incident = store.change_incident(session, incident, cleared_at=now, stale_at=None)
+    store.write(session, incident.id, "signal.clear", now=now, source="alert")
+    if incident.taken_by is not None:
+        return answers.clear_again(session, incident, now=now)
+    if not escalation.holds_while_clear(incident.severity, is_flapping(session, incident)):
+        return []
+    if not _anything_left(session, incident):
+        close_self_cleared(session, incident, now=now)
+        return []
+    paging.hold(session, incident)
+    store.write(session, incident.id, "signal.held", now=now)
+    wanted = Wanted(
+        kind="hold",
+        key=paging.key_of("hold", incident, "clear", f"{now:%Y%m%dT%H%M%S%f}"),
+        due_at=now + store.rules_of(incident).escalation.self_cleared_after,
+        incident_id=incident.id,
+        round=incident.round,
+        facts={"what": "clear"},
+    )
+    return make(session, [wanted], now=now)
+
+
+def back(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
+    """The signal is back before anything was closed: what was held goes on, overdue messages at once."""
+    if incident.cleared_at is None and incident.stale_at is None:
+        return []
+    p = t.promise
+    cancel(session, p.c.incident_id == incident.id, p.c.kind == "hold", why="it fires again", now=now)
+    if incident.cleared_at is not None:
+        store.write(session, incident.id, "signal.back", now=now, source="alert")
+    incident = store.change_incident(session, incident, cleared_at=None, stale_at=None)
+    return paging.unhold(session, incident, now=now)
+
+
+def is_flapping(session: Connection, incident: Row[Any]) -> bool:
+    """Whether this round is at least the third opening within an hour."""
+    e = t.timeline
+    openings = session.execute(
+        select(func.count())
+        .where(e.c.incident_id == incident.id, e.c.entered_at > incident.round_began_at - escalation.FLAP_WINDOW)
+        .where(or_(e.c.kind.like("opened.%"), e.c.kind == "reopened"))
+    ).scalar_one()
+    return int(openings) >= escalation.FLAPS
+
+
+def is_held(session: Connection, incident: Row[Any]) -> bool:
+    """Whether paging waits now: the signal is clear, at a severity that holds, and it does not flap."""
+    if incident.cleared_at is None:
+        return False
+    return escalation.holds_while_clear(incident.severity, is_flapping(session, incident))
+
+
+def _anything_left(session: Connection, incident: Row[Any]) -> bool:
+    """Whether any message of this round left, or may be leaving right now."""
+    p = t.promise
+    return (
+        session.execute(
+            select(p.c.id)
+            .where(p.c.incident_id == incident.id, p.c.kind.in_(("page", "tell")), p.c.attempts > 0)
+            .limit(1)
+        ).first()
+        is not None
+    )
+
+
+def close_self_cleared(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
+    """It cleared by itself before anybody had it: close, and tell everyone who was asked (no postmortem, X21)."""
+    paging.cancel_all(session, incident, why="cleared by itself", now=now)
+    paging.end_hearing(session, incident, why="self_cleared")
+    asked = paging.asked_people(session, incident)
+    at = f"{(incident.cleared_at or now):%H:%M} UTC"
+    if asked:
+        store.write(session, incident.id, "self_cleared", now=now, at=at)
+    else:
+        store.write(session, incident.id, "self_cleared.unsent", now=now)
+    incident = store.change_incident(
+        session,
+        incident,
+        status=CLOSED,
+        closed_at=now,
+        closed_reason="self_cleared",
+        impact_over_at=incident.cleared_at,
+    )
+    _follow_up_if_often(session, incident, now=now)
+    return paging.tell_all(session, incident, n=f"cleared-{now:%Y%m%dT%H%M%S}", why="cleared", now=now)
+
+
+def _follow_up_if_often(session: Connection, incident: Row[Any], *, now: datetime) -> None:
+    """The third of its key in 7 days: somebody must mend the runbook or the alert rule."""
+    i = t.incident
+    times = session.execute(
+        select(func.count()).where(
+            i.c.group_key == incident.group_key, i.c.closed_reason == "self_cleared", i.c.closed_at > now - WEEK
+        )
+    ).scalar_one()
+    if times >= OFTEN:
+        store.write(session, incident.id, "self_cleared.often", now=now, count=int(times))
+        store.change_incident(
+            session, incident, needs_human="it clears by itself too often: mend its alert rule or runbook"
+        )
+        store.count(session, "self_cleared.often")
+
+
+def hold_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
+    """The signal stayed clear for its time: close an incident nobody has, or resolve one that somebody has."""
+    incident = store.lock_incident(session, row.incident_id)
+    if incident.cleared_at is None or incident.status not in OPEN or row.round != incident.round:
+        end(session, row, "superseded", why="it fires again, or it is over", now=now)
+        return []
+    if row.facts["what"] == "resolve" and incident.taken_by is not None:
+        return resolve_by_signal(session, incident, now=now)
+    if row.facts["what"] == "clear" and incident.taken_by is None:
+        return close_self_cleared(session, incident, now=now)
+    return []
+
+
+def resolve_by_signal(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
+    """An acknowledged incident whose signal stayed clear: resolved, with contained and impact over marked by signal."""
+    after = store.rules_of(incident).severities[incident.severity].resolve_after
+    paging.cancel_all(session, incident, why="resolved", now=now, but=("tell", "deadline", "digest"))
+    store.write(session, incident.id, "resolved.signal", now=now, source="alert", after=spoken(after))
+    store.change_incident(
+        session,
+        incident,
+        status=RESOLVED,
+        resolved_at=now,
+        contained_at=incident.contained_at or incident.cleared_at,
+        impact_over_at=incident.impact_over_at or incident.cleared_at,
+    )
+    return []
+
+
+def watch_for_silence(incident: Row[Any], every: timedelta | None, *, n: int, now: datetime) -> list[Wanted]:
+    """Look again after twice the repeat interval: an alert that is silenced stops without a resolve (wire.md §1.3)."""
+    if every is None:
+        return []
+    return [
+        Wanted(
+            kind="stale_check",
+            key=paging.key_of("stale_check", incident, "signal", n),
+            due_at=now + 2 * every,
+            incident_id=incident.id,
+            round=incident.round,
+            facts={"n": n, "every": every.total_seconds()},
+        )
+    ]
+
+
+def stale_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
+    """Mark the signal stale where a firing alert was not repeated for twice its interval. Never resolve by guess."""
+    incident = store.lock_incident(session, row.incident_id)
+    if incident.status not in OPEN or row.round != incident.round:
+        return []
+    every = timedelta(seconds=row.facts["every"])
+    firing = [alert for alert in store.alerts_of(session, incident.id) if alert.status == "firing"]
+    silent = [alert for alert in firing if now - alert.last_seen_at >= 2 * every]
+    if silent and incident.stale_at is None:
+        since = f"{silent[0].last_seen_at:%H:%M} UTC"
+        store.write(session, incident.id, "signal.stale", now=now, title=silent[0].title, since=since)
+        incident = store.change_incident(session, incident, stale_at=now)
+    seen = min((alert.last_seen_at for alert in firing if alert not in silent), default=now)
+    return make(session, watch_for_silence(incident, every, n=row.facts["n"] + 1, now=max(seen, now - every)), now=now)

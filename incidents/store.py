@@ -1,0 +1,197 @@
+"""Reading and writing the record: small statements that every verb needs, each written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
+
+from incidents import tables
+from incidents.errors import NotFound, VersionConflict
+from incidents.lifecycle import LIVE
+from incidents.policy import Rules, read_rules
+from incidents.words import say
+
+t = tables
+MACHINE = "firedoor"
+
+
+def find_incident(session: Connection, name: str | int) -> Row[Any]:
+    """The incident with this name (`INC-042`) or number. Raises NotFound."""
+    row = session.execute(select(t.incident).where(_is_named(name))).first()
+    if row is None:
+        raise NotFound(f"There is no incident {name}. Nothing was changed.")
+    return row
+
+
+def lock_incident(session: Connection, name: str | int, *, version: int | None = None) -> Row[Any]:
+    """The incident, locked until the unit of work ends. Every verb starts here: locks are taken in one order.
+
+    Raises NotFound, and VersionConflict where `version` is not the stored one.
+    """
+    row = session.execute(select(t.incident).where(_is_named(name)).with_for_update()).first()
+    if row is None:
+        raise NotFound(f"There is no incident {name}. Nothing was changed.")
+    if version is not None and version != row.version:
+        raise VersionConflict(
+            "version_conflict",
+            f"{row.name} changed since you read it (you have version {version}, it is at {row.version}). "
+            "Nothing was changed. Read it again, then decide.",
+        )
+    return row
+
+
+def _is_named(name: str | int) -> Any:
+    if isinstance(name, int):
+        return t.incident.c.id == name
+    return func.lower(t.incident.c.name) == name.lower() if not name.isdigit() else t.incident.c.id == int(name)
+
+
+def change_incident(session: Connection, incident: Row[Any], **values: Any) -> Row[Any]:
+    """Write the values, count the version up, and return the new row."""
+    session.execute(
+        update(t.incident).where(t.incident.c.id == incident.id).values(version=t.incident.c.version + 1, **values)
+    )
+    return session.execute(select(t.incident).where(t.incident.c.id == incident.id)).one()
+
+
+def write(
+    session: Connection,
+    incident_id: int,
+    code: str,
+    *,
+    now: datetime,
+    actor: str = MACHINE,
+    source: str = "job",
+    hat: str | None = None,
+    at: datetime | None = None,
+    supersedes: int | None = None,
+    **facts: Any,
+) -> None:
+    """Append one entry to the timeline: its kind is the code, its text the sentence of `words.py`."""
+    session.execute(
+        t.timeline.insert().values(
+            incident_id=incident_id,
+            at=at or now,
+            entered_at=now,
+            kind=code,
+            actor=actor,
+            hat=hat,
+            source=source,
+            text=say(code, **facts),
+            facts={key: value for key, value in facts.items() if isinstance(value, str | int | float | bool | list)},
+            supersedes=supersedes,
+        )
+    )
+
+
+def count(session: Connection, name: str, by: int = 1) -> int:
+    """Count something up that no row is kept of; the new value."""
+    found = session.execute(
+        update(t.counter)
+        .where(t.counter.c.name == name)
+        .values(value=t.counter.c.value + by)
+        .returning(t.counter.c.value)
+    ).scalar()
+    if found is not None:
+        return int(found)
+    session.execute(_insert_ignore(session, t.counter, name=name, value=0))
+    return count(session, name, by)
+
+
+def _insert_ignore(session: Connection, table: Any, **values: Any) -> Any:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    dialect = postgresql if session.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).values(**values).on_conflict_do_nothing()
+
+
+def live_by_key(session: Connection, group_key: str) -> Row[Any] | None:
+    """The live incident of a key; there is at most one, by a unique index."""
+    return session.execute(
+        select(t.incident).where(t.incident.c.group_key == group_key, t.incident.c.status.in_(LIVE)).with_for_update()
+    ).first()
+
+
+def last_by_key(session: Connection, group_key: str) -> Row[Any] | None:
+    """The newest ended incident of a key."""
+    return session.execute(
+        select(t.incident)
+        .where(t.incident.c.group_key == group_key, t.incident.c.status.not_in(LIVE))
+        .order_by(t.incident.c.id.desc())
+        .limit(1)
+    ).first()
+
+
+def rules_of(incident: Row[Any]) -> Rules:
+    """The rules that were frozen into the incident when it opened."""
+    return read_rules(incident.snapshot["policy"])
+
+
+def roles_frozen(incident: Row[Any]) -> dict[str, list[str]]:
+    """Who filled each role when the incident opened."""
+    return dict(incident.snapshot["roles"])
+
+
+def hearing_rows(session: Connection, incident: Row[Any], round_: int | None = None) -> Sequence[Row[Any]]:
+    """The hearing rows of one round (by default the present one), in the order they were asked."""
+    return session.execute(
+        select(t.hearing)
+        .where(t.hearing.c.incident_id == incident.id, t.hearing.c.round == (round_ or incident.round))
+        .order_by(t.hearing.c.due_at, t.hearing.c.id)
+    ).all()
+
+
+def alerts_of(session: Connection, incident_id: int, limit: int = 1000) -> Sequence[Row[Any]]:
+    """The incident's alerts: firing first, then newest."""
+    return session.execute(
+        select(t.alert)
+        .where(t.alert.c.incident_id == incident_id)
+        .order_by((t.alert.c.status == "firing").desc(), t.alert.c.last_seen_at.desc(), t.alert.c.id)
+        .limit(limit)
+    ).all()
+
+
+def is_anything_firing(session: Connection, incident_id: int) -> bool:
+    """Whether an alert of the incident fires, or is held because it may."""
+    firing = or_(t.alert.c.status == "firing", t.alert.c.held_until.is_not(None))
+    return (
+        session.execute(select(t.alert.c.id).where(and_(t.alert.c.incident_id == incident_id, firing)).limit(1)).first()
+        is not None
+    )
+
+
+def steps_of(session: Connection, incident_id: int) -> Sequence[Row[Any]]:
+    """The steps to work through, in order."""
+    return session.execute(select(t.step).where(t.step.c.incident_id == incident_id).order_by(t.step.c.n)).all()
+
+
+def roles_now(session: Connection, incident_id: int) -> dict[str, str]:
+    """Who wears which hat now: role → person."""
+    rows = session.execute(
+        select(t.incident_role)
+        .where(t.incident_role.c.incident_id == incident_id, t.incident_role.c.until.is_(None))
+        .order_by(t.incident_role.c.id)
+    )
+    return {row.role: row.person for row in rows}
+
+
+def give_role(session: Connection, incident_id: int, role: str, person: str, *, by: str, now: datetime) -> None:
+    """Hand a hat to somebody; whoever wore it stops."""
+    r = t.incident_role
+    session.execute(
+        update(r).where(r.c.incident_id == incident_id, r.c.role == role, r.c.until.is_(None)).values(until=now)
+    )
+    session.execute(r.insert().values(incident_id=incident_id, role=role, person=person, since=now, by=by))
+
+
+def due_promises(session: Connection, incident_id: int, kinds: Iterable[str]) -> Sequence[Row[Any]]:
+    """Promises of these kinds that wait to be kept, soonest first."""
+    p = t.promise
+    return session.execute(
+        select(p)
+        .where(p.c.incident_id == incident_id, p.c.state == "due", p.c.kind.in_(list(kinds)))
+        .order_by(p.c.due_at, p.c.id)
+    ).all()

@@ -1,0 +1,401 @@
+"""The one door: every verb that a person can use on an incident, whichever way they came (console, API, CLI, link)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from incidents import answers, containment, lifecycle, paging, response, store, tables
+from incidents.alerts import clean_text
+from incidents.book import Book
+from incidents.decision import Decided, decide, facts_of_row
+from incidents.errors import Malformed, NotFound, Refused
+from incidents.promises import Bell, make
+from incidents.words import because
+
+t = tables
+HATS = ("commander", "communicator", "investigator")
+LONGEST_NOTE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who presses, and by which way in."""
+
+    person: str
+    name: str
+    via: str  # console, api, cli, link
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a verb did: the incident, what fell due by it, and a sentence for the person who pressed."""
+
+    incident_id: int
+    name: str
+    bells: list[Bell]
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Everything that a verb gets: the locked incident, who pressed, the fields, the book and the moment."""
+
+    session: Connection
+    incident: Row[Any]
+    by: Actor
+    fields: Mapping[str, Any]
+    book: Book
+    now: datetime
+
+    def text(self, name: str, *, needed: str = "") -> str:
+        """A text field, cleaned. Raises Malformed with `needed` where it is empty and must not be."""
+        value = self.fields.get(name)
+        if value is not None and not isinstance(value, str | int):
+            raise Malformed(f"field.{name}", f"“{name}” must be text. Nothing was changed.")
+        text = clean_text("" if value is None else str(value), LONGEST_NOTE)
+        if needed and not text:
+            raise Malformed(f"field.{name}", f"{needed} Nothing was changed.")
+        return text
+
+    @property
+    def who(self) -> dict[str, str]:
+        return {"by": self.by.person, "via": self.by.via}
+
+    @property
+    def hat(self) -> str | None:
+        worn = [
+            role for role, person in store.roles_now(self.session, self.incident.id).items() if person == self.by.person
+        ]
+        return ",".join(worn) or None
+
+
+def perform(
+    session: Connection,
+    verb: str,
+    incident: str,
+    *,
+    by: Actor,
+    fields: Mapping[str, Any],
+    version: int | None = None,
+    book: Book,
+    now: datetime,
+) -> Done:
+    """Do a verb. Raises NotFound, VersionConflict, Malformed or Refused; then nothing was changed."""
+    known = VERBS.get(verb)
+    if known is None:
+        raise NotFound(f"There is no verb “{verb}”. Nothing was changed.")
+    unknown = sorted(set(fields) - set(known.fields) - {"note", "version"})
+    if unknown:
+        accepted = ", ".join(known.fields) or "none"
+        raise Malformed("field.unknown", f"Unknown field {unknown[0]!r} for “{verb}”; accepted: {accepted}.")
+    row = store.lock_incident(session, incident, version=version)
+    bells = known.run(Press(session, row, by, fields, book, now))
+    note = fields.get("note")
+    if note and "note" not in known.fields:
+        _note(Press(session, row, by, {"text": note}, book, now))
+    return Done(row.id, row.name, bells, known.said)
+
+
+# --- the verbs ---
+
+
+def _acknowledge(press: Press) -> list[Bell]:
+    return answers.acknowledge(press.session, press.incident, **press.who, book=press.book, now=press.now)
+
+
+def _seen(press: Press) -> list[Bell]:
+    return answers.seen(press.session, press.incident, **press.who, book=press.book, now=press.now)
+
+
+def _decline(press: Press) -> list[Bell]:
+    reason = press.text("reason")
+    return answers.decline(press.session, press.incident, **press.who, reason=reason, book=press.book, now=press.now)
+
+
+def _escalate(press: Press) -> list[Bell]:
+    reason = press.text("reason")
+    return answers.escalate(press.session, press.incident, **press.who, reason=reason, book=press.book, now=press.now)
+
+
+def _updates(press: Press) -> list[Bell]:
+    audience = press.text("audience")
+    return answers.send_updates(
+        press.session, press.incident, **press.who, audience=audience, book=press.book, now=press.now
+    )
+
+
+def _note(press: Press) -> list[Bell]:
+    text = press.text("text", needed="A note needs text.")
+    lifecycle.next_state(press.incident.status, "note")
+    store.write(
+        press.session, press.incident.id, "note", now=press.now, actor=press.by.person, source=press.by.via,
+        hat=press.hat, text=text,
+    )  # fmt: skip
+    store.change_incident(press.session, press.incident)
+    return []
+
+
+def _step(press: Press) -> list[Bell]:
+    n = press.text("n", needed="Which step? Give its number.")
+    if not n.isdigit():
+        raise Malformed("field.n", "A step's number is a whole number. Nothing was changed.")
+    bells = _take_by_acting(press)
+    incident = store.find_incident(press.session, press.incident.id)
+    step = containment.outcome(
+        press.session, incident, int(n), outcome=press.text("outcome"), reason=press.text("reason"),
+        by=press.by.person, via=press.by.via, hat=press.hat, now=press.now,
+    )  # fmt: skip
+    if step.state == "failed" and step.on_fail == "escalate":
+        incident = store.find_incident(press.session, press.incident.id)
+        bells += answers.bring_forward(
+            press.session, incident, code="escalated.person", by=press.by.person,
+            reason=f"step {step.n} failed", book=press.book, now=press.now,
+        )  # fmt: skip
+    return bells
+
+
+def _take_by_acting(press: Press) -> list[Bell]:
+    """Whoever works on an incident that nobody has, has it: escalating past somebody at work would be noise."""
+    if press.incident.taken_by is not None or press.incident.status not in lifecycle.OPEN:
+        return []
+    return answers.acknowledge(press.session, press.incident, **press.who, book=press.book, now=press.now)
+
+
+def _contain(press: Press) -> list[Bell]:
+    status = lifecycle.next_state(press.incident.status, "contain")
+    bells = _take_by_acting(press)
+    note = press.text("note")
+    store.write(
+        press.session, press.incident.id, "contained", now=press.now, actor=press.by.person, source=press.by.via,
+        hat=press.hat, person=press.by.name, note=f" {note}" if note else "",
+    )  # fmt: skip
+    store.change_incident(press.session, press.incident, status=status, contained_at=press.now)
+    return bells
+
+
+def _resolve(press: Press) -> list[Bell]:
+    status = lifecycle.next_state(press.incident.status, "resolve")
+    bells = _take_by_acting(press)
+    note = press.text("note")
+    but = ("tell", "deadline", "digest")  # resolving ends the asking, never another audience's right to hear
+    paging.cancel_all(press.session, press.incident, why="resolved", now=press.now, but=but)
+    store.write(
+        press.session, press.incident.id, "resolved", now=press.now, actor=press.by.person, source=press.by.via,
+        hat=press.hat, person=press.by.name, note=f" {note}" if note else "",
+    )  # fmt: skip
+    before = press.incident
+    store.change_incident(
+        press.session, before, status=status, resolved_at=press.now,
+        contained_at=before.contained_at or press.now, impact_over_at=before.impact_over_at or press.now,
+    )  # fmt: skip
+    return bells
+
+
+def _reopen(press: Press) -> list[Bell]:
+    return response.reopen(
+        press.session, press.incident, code="reopened.person", **press.who, book=press.book, now=press.now
+    )
+
+
+def _severity(press: Press) -> list[Bell]:
+    lifecycle.next_state(press.incident.status, "severity")
+    rules = store.rules_of(press.incident)
+    wanted = press.text("severity", needed=f"Which severity? Accepted: {', '.join(rules.severities)}.").upper()
+    if wanted not in rules.severities:
+        accepted = ", ".join(rules.severities)
+        raise Malformed("field.severity", f"There is no severity {wanted}; accepted: {accepted}. Nothing was changed.")
+    before = press.incident.severity
+    if wanted == before:
+        raise Refused("severity.same", f"It is {before} already. Nothing was changed.")
+    code = "severity.raised" if rules.rank(wanted) < rules.rank(before) else "severity.lowered"
+    store.write(
+        press.session, press.incident.id, code, now=press.now, actor=press.by.person, source=press.by.via,
+        hat=press.hat, person=press.by.name, before=before, after=wanted, reason=because(press.text("reason")),
+    )  # fmt: skip
+    return response.set_severity(
+        press.session, press.incident, wanted, by=press.by.person, severity_by="person", book=press.book, now=press.now
+    )
+
+
+def _role(press: Press) -> list[Bell]:
+    lifecycle.next_state(press.incident.status, "role")
+    role = press.text("role", needed=f"Which role? Accepted: {', '.join(HATS)}.")
+    person = press.text("person") or press.by.person
+    if role not in HATS:
+        raise Malformed("field.role", f"There is no role {role}; accepted: {', '.join(HATS)}. Nothing was changed.")
+    if person not in press.book.policy.people:
+        raise Malformed("field.person", f"The policy knows nobody called {person}. Nothing was changed.")
+    bells: list[Bell] = []
+    if role == "commander":
+        bells = _hand_command(press, person)
+    if store.roles_now(press.session, press.incident.id).get(role) != person:
+        store.give_role(press.session, press.incident.id, role, person, by=press.by.person, now=press.now)
+        name = paging.person_name(press.book, person)
+        store.write(
+            press.session, press.incident.id, "role", now=press.now, actor=press.by.person, source=press.by.via,
+            person=name, role=role,
+        )  # fmt: skip
+    store.change_incident(press.session, store.find_incident(press.session, press.incident.id))
+    return bells
+
+
+def _hand_command(press: Press, person: str) -> list[Bell]:
+    """Command goes to whoever takes it. Given to somebody else, that person is paged to say that they have it."""
+    if press.incident.taken_by is None and person == press.by.person:
+        return _take_by_acting(press)
+    if person == press.by.person:
+        store.change_incident(press.session, press.incident, taken_by=person, taken_at=press.now)
+        return []
+    wanted = paging.page(
+        press.incident, person, f"command-{press.incident.version}", why="command", now=press.now, even_if_taken=True
+    )
+    if press.incident.taken_by is not None:
+        store.change_incident(press.session, press.incident, taken_by=person, taken_at=press.now)
+    return make(press.session, [wanted], now=press.now)
+
+
+def _override(press: Press) -> list[Bell]:
+    containment.unlock(
+        press.session, press.incident, by=press.by.person, name=press.by.name, via=press.by.via,
+        reason=press.text("reason"), now=press.now,
+    )  # fmt: skip
+    return []
+
+
+def _stand_down(press: Press) -> list[Bell]:
+    """The commander ends the response: everyone who was asked or told hears of it, and nobody is asked any more."""
+    status = lifecycle.next_state(press.incident.status, "stand_down")
+    commander = store.roles_now(press.session, press.incident.id).get("commander")
+    if commander != press.by.person:
+        holder = paging.person_name(press.book, commander) if commander else "Nobody"
+        raise Refused(
+            "stand_down.commander",
+            f"Only the commander can stand the team down. {holder} commands. Nothing was changed. Take command first.",
+        )
+    note = press.text("note")
+    store.write(
+        press.session, press.incident.id, "stood_down", now=press.now, actor=press.by.person, source=press.by.via,
+        hat="commander", person=press.by.name, note=f" {note}" if note else "",
+    )  # fmt: skip
+    incident = store.change_incident(press.session, press.incident, status=status, stood_down_at=press.now)
+    told = paging.asked_people(press.session, incident)
+    paging.cancel_all(press.session, incident, why="stood down", now=press.now, but=("tell", "deadline", "digest"))
+    _end_hats(press)
+    n = f"{press.now:%Y%m%dT%H%M%S}"
+    wanted = [
+        paging.tell(incident, person, n, why="stand_down", now=press.now, kind="stand_down_broadcast")
+        for person in told
+    ]
+    return make(press.session, wanted, now=press.now)
+
+
+def _end_hats(press: Press) -> None:
+    """Hats are for the response only; who wore them stays on record (R64)."""
+    r = t.incident_role
+    press.session.execute(
+        r.update().where(r.c.incident_id == press.incident.id, r.c.until.is_(None)).values(until=press.now)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb: what its button says, which fields it takes, what it does, and what is said when it is done."""
+
+    name: str
+    label: str
+    run: Callable[[Press], list[Bell]]
+    said: str
+    fields: tuple[str, ...] = field(default=())
+
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb("acknowledge", "Acknowledge", _acknowledge, "You have it. Escalation has stopped."),
+        Verb("seen", "Seen", _seen, "Noted that you have seen it. Nobody has it by that; escalation goes on."),
+        Verb("decline", "Can't take it", _decline, "Noted. The next person is paged now.", ("reason",)),
+        Verb("escalate", "Escalate now", _escalate, "The next of the path is paged now.", ("reason",)),
+        Verb("note", "Add a note", _note, "The note is on the timeline.", ("text",)),
+        Verb("step", "Record a step", _step, "The step's outcome is on the timeline.", ("n", "outcome", "reason")),
+        Verb("contain", "Contained", _contain, "Marked as contained. Diagnosis is open now.", ("note",)),
+        Verb("resolve", "Resolve", _resolve, "Resolved. Stand the team down when everyone may go.", ("note",)),
+        Verb("reopen", "Reopen", _reopen, "Reopened: nobody has it, and on-call is paged.", ("reason",)),
+        Verb("severity", "Change the severity", _severity, "The severity is changed.", ("severity", "reason")),
+        Verb("role", "Give a role", _role, "The role is given.", ("role", "person")),
+        Verb("override", "Diagnose before containing", _override, "Diagnosis is unlocked.", ("reason",)),
+        Verb("updates", "Send the waiting drafts", _updates, "The drafts are on their way.", ("audience", "text")),
+        Verb(
+            "stand_down",
+            "Stand down",
+            _stand_down,
+            "Stood down; everyone who was asked is told.",
+            ("note",),
+        ),
+    )
+}
+
+
+# --- ways in beside an alert ---
+
+
+def declare(
+    session: Connection,
+    *,
+    title: str,
+    service: str | None,
+    severity: str,
+    summary: str,
+    by: Actor,
+    book: Book,
+    now: datetime,
+) -> Done:
+    """A person declares an incident: title, service and severity are enough (R12). It pages like any other."""
+    title = clean_text(title, 200)
+    if not title:
+        raise Malformed("field.title", "A new incident needs a title. Nothing was opened.")
+    severity = _known_severity(severity, book)
+    team, claimed = book.policy.team_of(service or None)
+    key = f"declared:{by.person}:{now.isoformat()}"  # what a person declares belongs to nothing else
+    decided = Decided("open", now - now, "", severity, None, service or None, team, claimed or not service, key)
+    incident, bells = response.open_incident(
+        session, [], decided, severity=severity, begun_by="person", person=by.person, title=title, summary=summary,
+        book=book, now=now,
+    )  # fmt: skip
+    return Done(incident.id, incident.name, bells, f"{incident.name} is open.")
+
+
+def open_alert(
+    session: Connection, alert_id: int, *, severity: str | None, by: Actor, book: Book, now: datetime
+) -> Done:
+    """Open a suggested alert. The severity is prefilled from its mapping where none is given."""
+    alert = session.execute(select(t.alert).where(t.alert.c.id == alert_id).with_for_update()).first()
+    if alert is None:
+        raise NotFound(f"There is no alert {alert_id}. Nothing was opened.")
+    decided = decide(facts_of_row(alert, now), book)
+    live = store.live_by_key(session, decided.group_key)
+    if live is not None:
+        raise Refused("open.live", f"{live.name} is open for it already. Nothing was opened.")
+    chosen = _known_severity(severity or decided.severity or "", book)
+    incident, bells = response.open_incident(
+        session, [alert], decided, severity=chosen, begun_by="person", person=by.person, code="opened.suggestion",
+        parent=store.last_by_key(session, decided.group_key), book=book, now=now,
+    )  # fmt: skip
+    session.execute(
+        t.alert.update()
+        .where(t.alert.c.id == alert_id)
+        .values(incident_id=incident.id, decision="open", group_key=decided.group_key, why=f"Opened by {by.name}.")
+    )
+    return Done(incident.id, incident.name, bells, f"{incident.name} is open.")
+
+
+def _known_severity(severity: str, book: Book) -> str:
+    code = severity.upper()
+    if code not in book.policy.severities:
+        accepted = ", ".join(book.policy.severities)
+        raise Malformed("field.severity", f"Which severity? Accepted: {accepted}. Nothing was opened.")
+    return code

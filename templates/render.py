@@ -182,9 +182,9 @@ def spoken(span: timedelta | float | None) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with one full stop at its end; nothing stays nothing."""
-    bare = one_line(text).rstrip(" .")
-    return f"{bare}." if bare else ""
+    """The text with one full stop at its end; a question keeps its mark, and nothing stays nothing."""
+    bare = one_line(text).rstrip(" .,;:")
+    return bare if not bare or bare[-1] in "?!" else f"{bare}."
 
 
 def names(people: Iterable[str]) -> str:

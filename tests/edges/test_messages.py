@@ -298,7 +298,13 @@ def test_times_are_said_as_people_say_them() -> None:
         "1 d 1 h",
     ]
     assert [names([]), names(["Ada"]), names(["Ada", "Ben", "Cy"])] == ["", "Ada", "Ada, Ben and Cy"]
-    assert [sentence(""), sentence("Down"), sentence("Down. ")] == ["", "Down.", "Down."]
+    assert [sentence(text) for text in ("", "Down", "Down. ", "Down;", "Down?")] == [
+        "",
+        "Down.",
+        "Down.",
+        "Down.",
+        "Down?",
+    ]
 
 
 def test_text_becomes_plain_ascii_where_only_that_is_carried() -> None:

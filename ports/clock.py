@@ -63,21 +63,36 @@ class SettableClock:
 class Steady:
     """Time that never goes back inside a process, whatever is done to the wall clock.
 
-    After a step backwards it goes on from the highest time seen, at the pace of the monotonic clock:
-    what was promised for five past is due at five past, not an hour later.
+    After a step backwards it goes on from the highest time seen, at the pace of the monotonic clock: what was promised
+    for five past is due at five past, not an hour later. A leap forward is believed once it has lasted for five
+    seconds: a wrong reading must not start what is dangerous, and a page may be five seconds late.
     """
+
+    LEAP = timedelta(seconds=60)
+    BELIEVED_AFTER = 5.0
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._highest: tuple[datetime, float] | None = None
+        self._leapt_since: float | None = None
 
     def at_least(self, wall: datetime) -> datetime:
         with self._lock:
             monotonic = self._clock.monotonic()
-            now = wall
-            if self._highest is not None:
+            if self._highest is None:
+                now = wall
+            else:
                 highest, seen_at = self._highest
-                now = max(wall, highest + timedelta(seconds=max(0.0, monotonic - seen_at)))
+                expected = highest + timedelta(seconds=max(0.0, monotonic - seen_at))
+                now = expected if self._is_unbelieved_leap(wall - expected, monotonic) else max(wall, expected)
             self._highest = (now, monotonic)
             return now
+
+    def _is_unbelieved_leap(self, ahead: timedelta, monotonic: float) -> bool:
+        if ahead <= self.LEAP:
+            self._leapt_since = None
+            return False
+        if self._leapt_since is None:
+            self._leapt_since = monotonic
+        return monotonic - self._leapt_since < self.BELIEVED_AFTER

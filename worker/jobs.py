@@ -15,7 +15,7 @@ def use(keeper: Keeper, taker: Taker) -> None:
     _keeper, _taker = keeper, taker
 
 
-def take_in(inbox_id: int) -> None:  # noqa: ARG001  # which row rang does not matter: order does
+def take_in(inbox_id: int) -> None:  # which row rang does not matter: order does
     """Something was put into the inbox: take in whatever is new, in the order it came."""
     assert _taker is not None, "use() was not called"
     _taker.drain()

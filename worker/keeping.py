@@ -89,6 +89,7 @@ class Keeper:
     threads: int = 8
     patience: float = 30.0  # how long `drain` waits for what is under way; it ends by itself without being waited for
     pulse: Callable[[], None] = field(default=lambda: None)
+    parked: Callable[..., list[Bell]] | None = None  # pages a person; the real one unless a test says otherwise
     _home: _Home | None = field(default=None, init=False, repr=False)
 
     def drain(self, lane: str, *, limit: int = 100) -> int:
@@ -300,7 +301,7 @@ class Keeper:
             state = promises.settle(work.session, row, outcome, now=now)
         self._say(row, outcome, state, now)
         if state is not None and (done.tried or state == "failed"):
-            self.tell_kind(work, row, outcome, state)
+            self.tell(work, row, outcome, state)
 
     def _end(self, session: Connection, row: Row[Any], ended: Ended, now: datetime) -> str | None:
         state: Any = ended.state
@@ -310,19 +311,33 @@ class Keeper:
             mine = promises.end(session, row, state, why=ended.why, now=now)
         return ended.state if mine else None
 
-    def tell_kind(self, work: Work, row: Row[Any], outcome: Outcome, state: str) -> None:
-        """Let the kind write its timeline. Its fault must not lose the outcome: that has happened in the world."""
+    def tell(self, work: Work, row: Row[Any], outcome: Outcome, state: str) -> None:
+        """Let the kind write its timeline, and page a person for what is parked.
+
+        A fault in either must not lose the outcome: that has happened in the world.
+        """
         kind = self.kinds.get(row.kind)
         settled = kind.settled if kind is not None else None
-        if settled is None:
-            return
         bells: list[Bell] = []
 
         def told(session: Connection) -> None:
-            bells.extend(settled(session, row, outcome, state, self.book(), work.now))
+            if settled is not None:
+                bells.extend(settled(session, row, outcome, state, self.book(), work.now))
 
-        if self._attempted(work.session, told, "promise.settled_failed", row):
-            work.ring(bells)
+        def paged(session: Connection) -> None:
+            bells.extend(self._parked()(session, row, book=self.book(), now=work.now))
+
+        self._attempted(work.session, told, "promise.settled_failed", row)
+        if state == "parked":
+            self._attempted(work.session, paged, "promise.parked_untold", row)
+        work.ring(bells)
+
+    def _parked(self) -> Callable[..., list[Bell]]:
+        if self.parked is not None:
+            return self.parked
+        from incidents import response
+
+        return response.parked
 
     def _attempted(self, session: Connection, what: Callable[[Connection], None], event: str, row: Row[Any]) -> bool:
         """Do it in a savepoint: its own fault undoes it alone. A store that is down undoes everything."""

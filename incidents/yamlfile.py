@@ -6,7 +6,7 @@ import difflib
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -75,8 +75,9 @@ def read_yaml(text: str, file: str, first_line: int = 1) -> Document:
     except yaml.reader.ReaderError as wrong:
         reading.fault(_line_of_character(text, wrong), "A control character is not allowed here")
     except yaml.MarkedYAMLError as wrong:
-        mark = cast(Any, wrong.problem_mark or wrong.context_mark)
-        reading.fault(mark.line if mark else 0, f"This is not YAML: {wrong.problem or wrong.context}")
+        mark: Any = wrong.problem_mark
+        line = mark.line if mark is not None else 0
+        reading.fault(line, f"This is not YAML: {wrong.problem or wrong.context}")
     if reading.faults:
         raise FaultsFound(reading.faults)
     return Document(root)

@@ -131,6 +131,8 @@ class Keeper:
                 break
         if taken >= limit:
             self._ring_for_the_rest(lane)
+        elif home.busy:
+            home.hungry.add(lane)  # we were patient for long enough: the threads that come free go on
         home.wait_until_idle(max(0.0, until - time.monotonic()), self.pulse)
         return taken
 
@@ -145,7 +147,6 @@ class Keeper:
             with self.database.work() as work:
                 decided = self._decide_some(work, lane, min(limit, DECISIONS_AT_ONCE), promise_id)
                 rows = self._claim_some(work, lane, free, promise_id) if free else []
-            home.hungry = {*home.hungry, lane} if free == len(rows) else home.hungry - {lane}
             for row in rows:
                 home.begin(self._carry_out, row, claimed_at)
         return decided + len(rows)
@@ -214,9 +215,12 @@ class Keeper:
             self._go_on(row.lane)
 
     def _go_on(self, lane: str) -> None:
-        """A thread is free again, and the drain that left rows behind may have gone home."""
+        """A thread is free again, and the drain that left rows behind has gone home."""
+        home = self._at_home()
+        home.hungry.discard(lane)
         try:
-            self._fill(lane, self.threads)
+            if self._fill(lane, self.threads):
+                home.hungry.add(lane)
         except StoreDown as error:
             log.warning("store.down", what=str(error))
 

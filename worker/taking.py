@@ -50,6 +50,24 @@ class Parsed:
     failed: Exception | None = None
 
 
+def _take(*subject: Any, **how: Any) -> Any:
+    from incidents import intake
+
+    return intake.take(*subject, **how)
+
+
+def _triage(*subject: Any, **how: Any) -> list[Bell]:
+    from incidents import response
+
+    return response.triage(*subject, **how)
+
+
+def _unreadable(*subject: Any, **how: Any) -> list[Bell]:
+    from incidents import response
+
+    return response.unreadable(*subject, **how)
+
+
 @dataclass
 class Taker:
     """Drains the inbox, and then the pages that came of it: a page does not wait for a second trip through Redis."""
@@ -59,18 +77,10 @@ class Taker:
     sources: Mapping[str, Source]
     book: Callable[[], Any]
     keeper: Keeper | None = None
-    take: Callable[..., Any] | None = None
-    triage: Callable[..., list[Bell]] | None = None
-    unreadable: Callable[..., list[Bell]] | None = None
+    take: Callable[..., Any] = _take
+    triage: Callable[..., list[Bell]] = _triage
+    unreadable: Callable[..., list[Bell]] = _unreadable
     pulse: Callable[[], None] = field(default=lambda: None)
-
-    def __post_init__(self) -> None:
-        if self.take is None or self.triage is None or self.unreadable is None:
-            from incidents import intake, response
-
-            self.take = self.take or intake.take
-            self.triage = self.triage or response.triage
-            self.unreadable = self.unreadable or response.unreadable
 
     def drain(self, limit: int = 400) -> int:
         """Take in what is new, oldest first, and return how many rows ended."""
@@ -158,8 +168,6 @@ class Taker:
         return 1
 
     def _apply(self, session: Connection, row: Row[Any], alerts: Sequence[Alert], now: datetime) -> list[Bell]:
-        assert self.take is not None
-        assert self.triage is not None
         book = self.book()
         changes = self.take(
             session,
@@ -182,7 +190,6 @@ class Taker:
 
     def _set_aside(self, work: Work, row: Row[Any], why: str) -> int:
         """Kept, and told to a person. Even if telling fails, one bad row must not stop the others."""
-        assert self.unreadable is not None
         if not _end(work.session, row, "unreadable", now=work.now, error=why):
             return 0
         log.warning("inbox.unreadable", inbox_id=row.id, source=row.source, why=why)

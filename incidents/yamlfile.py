@@ -109,12 +109,14 @@ class _Reading:
     def document(self, events: Iterator[Any]) -> Node:
         root = Node({}, self.first_line)
         documents = 0
+        event: Any
         try:
             for event in events:
+                line = event.start_mark.line
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents == 2:
-                        self.fault(event.start_mark.line, "A second document begins here", "one document in a file")
+                        self.fault(line, "A second document begins here", "one document in a file")
                         raise _TooMuch
                 elif isinstance(event, yaml.NodeEvent):
                     root = self.node(event, events, 1)

@@ -13,6 +13,7 @@ import time
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 EVERY = 1.0  # seconds between two beats
+STUCK = 60.0  # a loop that has not come round for so long is stuck, however well its threads are
 
 
 class Pulse:
@@ -21,6 +22,7 @@ class Pulse:
     def __init__(self, descriptor: int | None = None) -> None:
         self.descriptor = descriptor
         self.beaten_at = 0.0
+        self.lived_at = time.monotonic()
         if descriptor is not None:
             os.set_blocking(descriptor, False)
 
@@ -33,14 +35,22 @@ class Pulse:
         with contextlib.suppress(OSError):  # a full or closed pipe is the supervisor's affair
             os.write(self.descriptor, b".")
 
-    def beat_from_thread(self) -> None:
-        """For a loop that may wait long by design. SIGSTOP stops every thread: a frozen process still falls silent."""
-        if self.descriptor is not None:
-            threading.Thread(target=self._beat_for_ever, name="pulse", daemon=True).start()
+    def lives(self) -> None:
+        """The loop of this process came round."""
+        self.lived_at = time.monotonic()
 
-    def _beat_for_ever(self) -> None:
+    def beat_from_thread(self) -> None:
+        """For a loop that may wait long by design, for a database or a provider.
+
+        SIGSTOP stops every thread, so a frozen process falls silent at once, and a stuck one after a minute.
+        """
+        if self.descriptor is not None:
+            threading.Thread(target=self._beat_while_it_lives, name="pulse", daemon=True).start()
+
+    def _beat_while_it_lives(self) -> None:
         while True:
-            self.beat()
+            if time.monotonic() - self.lived_at < STUCK:
+                self.beat()
             time.sleep(EVERY + 0.01)
 
 

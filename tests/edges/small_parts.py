@@ -14,6 +14,7 @@ from firedoor.vitals import Pulse
 def steady(pulse: Pulse) -> None:
     pulse.beat_from_thread()
     while True:
+        pulse.lives()
         time.sleep(1)
 
 

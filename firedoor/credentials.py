@@ -1,0 +1,55 @@
+"""The two credentials that a start leaves: the command line's API token, and a one-time sign-in for the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import insert, select
+
+from firedoor.settings import Settings
+from incidents.policy import Policy
+from incidents.tables import credential
+from ports.clock import SystemClock
+from ports.database import Database, Work
+from ports.tokens import hash_token, new_token
+
+SIGN_IN_LASTS = timedelta(hours=24)
+
+
+def keep_api_token(settings: Settings, person: str = "firedoor") -> None:
+    """Make the token of HOME/secrets/api_token valid. The table keeps its hash alone."""
+    token = (settings.secrets_folder / "api_token").read_text(encoding="utf-8").strip()
+    _perform(settings, lambda work: _keep(work, "api", token, person, None))
+
+
+def new_sign_in(settings: Settings, person: str) -> str:
+    """The token of a link that begins one console session, once, within a day."""
+    token = new_token()
+    _perform(settings, lambda work: _keep(work, "signin", token, person, SIGN_IN_LASTS))
+    return token
+
+
+def owner(policy: Policy) -> str:
+    """Who stands at this machine: the shipped policy's `me`, else the first person whom the policy names."""
+    return "me" if "me" in policy.people else next(iter(policy.people), "me")
+
+
+def _keep(work: Work, kind: str, token: str, person: str, lasts: timedelta | None) -> None:
+    digest = hash_token(token)
+    if work.session.execute(select(credential.c.id).where(credential.c.token_hash == digest)).first():
+        return
+    expires_at = work.now + lasts if lasts else None
+    work.session.execute(
+        insert(credential).values(
+            kind=kind, token_hash=digest, person=person, created_at=work.now, expires_at=expires_at
+        )
+    )
+
+
+def _perform(settings: Settings, verb: Callable[[Work], None]) -> None:
+    database = Database(settings.database_url, SystemClock(), pool_size=1)
+    try:
+        database.perform(verb)
+    finally:
+        database.close()

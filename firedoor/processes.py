@@ -1,0 +1,160 @@
+"""The processes, each as it runs alone from the Procfile and as a part of `firedoor up`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from functools import partial
+from typing import Any
+
+import structlog
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
+
+import migrations
+from firedoor.credentials import keep_api_token
+from firedoor.logs import set_up_logs
+from firedoor.settings import Settings, WrongSettings
+from firedoor.supervisor import Part, Supervisor
+from firedoor.vitals import Pulse, die_with, name_process
+from firedoor.web import create_app
+from firedoor.wiring import House
+from ports.writer import Writer
+from worker import listening
+from worker.clock import Ticker
+
+log = structlog.get_logger()
+
+LANES = ("page", "act")
+THREADS = 64  # a console that listens keeps one of them; idle ones cost nothing
+KEEP_ALIVE = 75  # seconds: longer than the proxies in front of us keep theirs
+GRACEFUL = 5
+FROZEN = 12  # after so long gunicorn replaces its worker; under `up` the supervisor was faster
+
+
+def run_web(settings: Settings, pulse: Pulse | None = None) -> None:
+    """Serve the hooks, the console and the API until SIGTERM; requests that were begun are finished."""
+    _begin("web", settings)
+    Web(settings, pulse or Pulse()).run()
+
+
+def run_worker(settings: Settings, lane: str | None = None, pulse: Pulse | None = None) -> None:
+    """Work one lane, or both in two processes: a long rollback must never delay a page."""
+    if lane is None:
+        _run_both_lanes(settings)
+        return
+    _begin(f"worker-{lane}", settings)
+    if settings.redis_url is None:
+        raise WrongSettings(
+            ["FIREDOOR_REDIS_URL is empty: a worker that runs alone needs a Redis or Valkey to wake it."]
+        )
+    pulse = pulse or Pulse()
+    pulse.beat_from_thread()
+    house = House.open(settings, role="worker")
+    listening.run_worker(
+        lane, settings.redis_url, house.keeper, house.taker, stop=_stop_on_signals(), alive=pulse.lives
+    )
+    house.close()
+
+
+def run_clock(settings: Settings, pulse: Pulse | None = None) -> None:
+    """Look for what is due, once a second, with or without Redis."""
+    _begin("clock", settings)
+    pulse = pulse or Pulse()
+    pulse.beat_from_thread()
+    house = House.open(settings, role="clock")
+    Ticker(house.database, house.clock, house.doorbell, house.keeper, house.taker, house.book).run(
+        _stop_on_signals(), pulse.lives
+    )
+    house.close()
+
+
+def release(settings: Settings) -> Settings:
+    """What must be true before the other processes start: the home, its secrets, the tables. Safe to run again."""
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings = settings.write_missing_secrets()
+    migrations.upgrade(settings.database_url)
+    keep_api_token(settings)
+    return settings
+
+
+class Web(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn, told everything here: no file and no variable of its own is read."""
+
+    def __init__(self, settings: Settings, pulse: Pulse) -> None:
+        self.settings, self.pulse = settings, pulse
+        super().__init__()
+
+    def load_config(self) -> None:
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        told: dict[str, Any] = {
+            "bind": f"{host}:{self.settings.port}",
+            "workers": 1,
+            "threads": THREADS,
+            "worker_class": BeatingWorker,
+            "keepalive": KEEP_ALIVE,
+            "graceful_timeout": GRACEFUL,
+            "timeout": FROZEN,
+            "control_socket_disable": True,
+            "logger_class": RootLogger,
+            "proc_name": "firedoor-web",
+            "post_fork": lambda arbiter, _worker: die_with(arbiter.pid),
+        }
+        for name, value in told.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        house = House.open(self.settings, role="web")
+        if house.database.dialect == "sqlite":  # one writer a file; PostgreSQL groups commits by itself
+            Writer(house.database).attach()
+        return create_app(house)
+
+
+class BeatingWorker(ThreadWorker):  # type: ignore[misc]
+    """A gthread worker whose main loop gives our pulse too."""
+
+    def notify(self) -> None:
+        super().notify()
+        self.app.pulse.beat()
+
+
+class RootLogger(Logger):  # type: ignore[misc]
+    """gunicorn's lines go where all others go. No access log: each unit of work writes one line of its own."""
+
+    def setup(self, cfg: Any) -> None:
+        self.cfg = cfg
+        self.error_log.propagate = True
+
+
+def parts(settings: Settings) -> list[Part]:
+    """What `up` runs beside Valkey."""
+    return [
+        Part("web", partial(run_web, settings)),
+        *(Part(lane, partial(run_worker, settings, lane)) for lane in LANES),
+        Part("clock", partial(run_clock, settings)),
+    ]
+
+
+def _run_both_lanes(settings: Settings) -> None:
+    _begin("worker", settings)
+    raise SystemExit(Supervisor([Part(lane, partial(run_worker, settings, lane)) for lane in LANES]).run())
+
+
+def _begin(name: str, settings: Settings) -> None:
+    os.umask(0o077)  # what we write is for us alone
+    name_process(f"firedoor-{name}")
+    set_up_logs(name, hide=settings.secret_values())
+    if not settings.secret_key:
+        raise WrongSettings(
+            ["FIREDOOR_SECRET_KEY is not set, and HOME/secrets holds none. Run `firedoor release` first."]
+        )
+
+
+def _stop_on_signals() -> threading.Event:
+    """Set from a thread: a handler that interrupted `stop.wait()` would wait for the lock it interrupted."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set, name="stop").start())
+    return stop

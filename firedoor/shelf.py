@@ -1,0 +1,106 @@
+"""Reads the policy file and the folder of runbooks into the book in force, and reads them again when they change."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from firedoor.settings import Settings
+from incidents.book import Book
+from incidents.errors import Fault, FaultsFound
+from incidents.policy import Policy, load_policy
+from incidents.runbooks import Library, Runbook, check_library, parse_runbook
+from ports.clock import Clock, SystemClock
+
+log = structlog.get_logger()
+
+LOOK_AGAIN = 1.0  # seconds between two looks at the files
+Seen = tuple[tuple[str, int, int], ...]
+
+
+class Shelf:
+    """The book in force. A file that was saved with a fault changes nothing: the last good book stays, and says so."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.faults: list[Fault] = []  # of the newest reading: a refused policy, and runbooks that are not armed
+        self._lock = threading.Lock()
+        self._looked_at = self.clock.monotonic()
+        self._seen = self._look()
+        self._book = self._read()  # raises FaultsFound: nothing starts on a faulty policy
+
+    def current(self) -> Book:
+        """The book to decide by now. Cheap: it looks at the files once a second at most."""
+        with self._lock:
+            now = self.clock.monotonic()
+            if now - self._looked_at >= LOOK_AGAIN:
+                self._looked_at = now
+                self._read_if_changed()
+            return self._book
+
+    def _read_if_changed(self) -> None:
+        seen = self._look()
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            self._book = self._read()
+            log.info("book.read", policy=self._book.policy.digest, runbooks=len(self._book.runbooks.all))
+        except FaultsFound as refused:
+            self.faults = refused.faults
+            log.error("book.refused", faults=[str(fault) for fault in refused.faults])
+
+    def _look(self) -> Seen:
+        paths = [*self._runbook_files(), *([self.settings.policy_path] if self.settings.policy_path else [])]
+        return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path in paths for stat in _stat(path))
+
+    def _read(self) -> Book:
+        policy = self._read_policy()
+        runbooks, unreadable = self._read_runbooks()
+        library = Library(runbooks)
+        self.faults = unreadable + [fault for runbook in runbooks for fault in runbook.faults]
+        self.faults += check_library(library, roles=policy.roles_known, services=set(policy.services))
+        for fault in self.faults:
+            log.warning("runbook.faulty", fault=str(fault))
+        return Book(policy, library)
+
+    def _read_policy(self) -> Policy:
+        path = self.settings.policy_path
+        if path is None:
+            return load_policy(None, "the shipped policy", lookup=self.settings.lookup)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise FaultsFound([_unreadable(path, error)]) from error
+        return load_policy(text, str(path), lookup=self.settings.lookup)
+
+    def _read_runbooks(self) -> tuple[list[Runbook], list[Fault]]:
+        """Every runbook that can be read. One bad file never keeps the others from being used."""
+        runbooks: list[Runbook] = []
+        faults: list[Fault] = []
+        for path in self._runbook_files():
+            try:
+                runbooks.append(parse_runbook(path.read_text(encoding="utf-8"), path.stem))
+            except (OSError, ValueError) as error:
+                faults.append(_unreadable(path, error))
+        return runbooks, faults
+
+    def _runbook_files(self) -> list[Path]:
+        files = self.settings.runbooks_path.glob("*.md")
+        return sorted(path for path in files if path.stem.upper() != "README")
+
+
+def _stat(path: Path) -> Iterator[os.stat_result]:
+    try:
+        yield path.stat()
+    except OSError:  # removed between the listing and now
+        return
+
+
+def _unreadable(path: Path, error: Exception) -> Fault:
+    return Fault(str(path), 1, f"the file can't be read: {error}", "a text file in UTF-8")

@@ -1,0 +1,59 @@
+"""The web application: the hooks, the console, the API and the health pages on one house."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import Flask
+
+from console.api import api
+from console.health import Checks, health
+from console.links import link_reader
+from console.shell import console
+from firedoor import __version__
+from firedoor.wiring import House
+from incidents.alerts import Alert
+from webhooks.inbox import hooks
+from webhooks.sources import SOURCES
+
+
+def create_app(house: House) -> Flask:
+    """Everything that speaks HTTP. Each part gets what it may know, and nothing more."""
+    settings, database, book = house.settings, house.database, house.book
+    ping = house.doorbell.ping if settings.redis_url else None
+    checks = Checks(database, ping)
+    app = Flask("firedoor", static_folder=None, template_folder=None)
+    for blueprint in (
+        hooks(database=database, sources=lambda: book().policy.sources, secrets=lambda name: secrets_of(house, name)),
+        api(database=database, book=book, parse=lambda source, body: parse(house, source, body)),
+        health(
+            database=database,
+            redis_ping=ping,
+            doorbell_failures=lambda: house.doorbell.failed,
+            version=__version__,
+        ),
+        *console(
+            database=database,
+            book=book,
+            read_link=link_reader(house.signer),
+            public_url=settings.public_url,
+            secret=settings.secret_key,
+            health=lambda: checks.readiness()[0],
+            sign_in_with="firedoor up",
+        ),
+    ):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def secrets_of(house: House, source: str) -> Sequence[bytes]:
+    """What a sender may prove itself by: what the policy names, and what the environment or `up` gave."""
+    named = house.book().policy.secret_of(source)
+    return [*([named] if named else []), *house.settings.source_secrets(source)]
+
+
+def parse(house: House, source: str, body: bytes, headers: Mapping[str, str] | None = None) -> list[Alert]:
+    """Read a payload as the hook of that source would, for `simulate`: nothing is stored."""
+    kind: Any = house.book().policy.sources[source].kind
+    return SOURCES[kind].parse(source, body, headers or {})

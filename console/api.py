@@ -1,0 +1,288 @@
+"""The JSON API under /api/v1: every route of the table in routes.py, by bearer token, through the verbs' one door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from sqlalchemy import select, update
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import NotFound as NoSuchAddress
+from werkzeug.routing import Map, Rule
+
+from console import reading
+from console.openapi import document
+from console.problems import answer_problems, problem
+from console.remembered import Answer, Repeatable, perform_once
+from console.routes import ROUTES, VERSION, Route
+from incidents import briefing, simulation, verbs
+from incidents.alerts import Alert
+from incidents.book import Book
+from incidents.errors import NotFound, Refused, VersionConflict
+from incidents.promises import Bell
+from incidents.tables import inbox
+from incidents.verbs import Actor
+from ports.database import Database, Work
+
+LONGEST_BODY = 256 * 1024
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+ADDRESSES = Map([Rule(f"/api/v1{route.rule()}", methods=[route.method]) for route in ROUTES])
+
+Parse = Callable[[str, bytes], Sequence[Alert]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, read. Nothing in it belongs to Flask: a verb may run in the group-commit writer's thread."""
+
+    work: Work
+    book: Book
+    by: Actor
+    path: Mapping[str, Any]
+    fields: Mapping[str, Any]  # of the query for GET, of the body for POST
+    version: int | None = None
+
+
+def api(*, database: Database, book: Callable[[], Book], parse: Parse) -> Blueprint:
+    """The blueprint, at /api. `parse(source, body)` reads a sender's payload, as its hook would."""
+    blueprint = Blueprint("api", __name__, url_prefix="/api")
+    for route in ROUTES:
+        view = _view(route, database, book, parse)
+        blueprint.add_url_rule(
+            f"/v1{route.rule()}", route.name, view, methods=[route.method], provide_automatic_options=False
+        )
+    blueprint.add_url_rule("/openapi.json", "openapi", lambda: jsonify(document()))
+    blueprint.add_url_rule("/<path:anything>", "nowhere", _nowhere, methods=METHODS)
+    blueprint.before_request(_limit_body)
+    blueprint.after_request(_keep_out_of_caches)
+    answer_problems(blueprint)
+    return blueprint
+
+
+def _view(route: Route, database: Database, book: Callable[[], Book], parse: Parse) -> Callable[..., Response]:
+    if route.method == "GET":
+        return lambda **path: _get(route, database, book(), path)
+    if route.raw:
+        return lambda **_path: _simulate(route, database, book(), parse)
+    return lambda **path: _post(route, database, book(), path)
+
+
+def _get(route: Route, database: Database, book: Book, path: Mapping[str, Any]) -> Response:
+    with database.read() as work:
+        by = reading.actor(work.session, request, book=book, now=work.now)
+        facts = READS[route.name](Asked(work, book, by, path, reading.query(request, route.query)))
+    answer = jsonify(facts)
+    if route.answer == "Incident":
+        answer.set_etag(str(facts["version"]))
+    return answer
+
+
+def _post(route: Route, database: Database, book: Book, path: Mapping[str, Any]) -> Response:
+    with database.read() as work:
+        by = reading.actor(work.session, request, book=book, now=work.now)
+    known = (*route.fields, VERSION) if route.versioned else route.fields
+    fields = reading.fields(reading.body(request), known)
+    version = reading.version(request, fields) if route.versioned else None
+    fields.pop("version", None)
+    key = reading.idempotency_key(request)
+    once = Repeatable.of(request, key) if key else None
+
+    def verb(work: Work) -> Answer:
+        return Answer(route.status, WRITES[route.name](route, Asked(work, book, by, path, fields, version)))
+
+    try:
+        answer = perform_once(database, once, verb)
+    except VersionConflict as conflict:
+        return _conflict(conflict, database, book, str(path["name"]))
+    told = jsonify(answer.content)
+    told.status_code = answer.status
+    if "version" in answer.content:
+        told.set_etag(str(answer.content["version"]))
+    if answer.status == 201:
+        told.headers["Location"] = f"/api/v1/incidents/{answer.content['id']}"
+    return told
+
+
+def _conflict(conflict: VersionConflict, database: Database, book: Book, name: str) -> Response:
+    """The refusal carries the incident as it is now, so that nobody has to ask again to see what changed."""
+    with database.read() as work:
+        facts = briefing.incident_facts(work.session, name, book=book, now=work.now)
+    return problem(409, conflict.code, conflict.sentence, incident=facts)
+
+
+def _simulate(route: Route, database: Database, book: Book, parse: Parse) -> Response:
+    """Nothing is stored, whatever the payload says."""
+    with database.read() as work:
+        reading.actor(work.session, request, book=book, now=work.now)
+        now = work.now
+    source = reading.query(request, route.query).get("source", "alertmanager")
+    if source not in book.policy.sources:
+        raise NotFound(f"The policy has no source named {source}. Nothing was simulated; it has {_sources(book)}.")
+    alerts = parse(source, request.get_data())
+    return jsonify({"alerts": [simulation.simulate(alert, book=book, now=now) for alert in alerts]})
+
+
+# --- reading: route → its facts ---------------------------------------------------------------------------------------
+
+
+def _incidents(asked: Asked) -> dict[str, Any]:
+    filters, limit, cursor = _filters(asked.fields)
+    return briefing.incident_list(
+        asked.work.session, filters=filters, limit=limit, cursor=cursor, book=asked.book, now=asked.work.now
+    )
+
+
+def _incident(asked: Asked) -> dict[str, Any]:
+    return briefing.incident_facts(asked.work.session, asked.path["name"], book=asked.book, now=asked.work.now)
+
+
+def _timeline(asked: Asked) -> dict[str, Any]:
+    after, limit = asked.fields.get("after", 0), asked.fields.get("limit", 200)
+    return briefing.timeline(asked.work.session, asked.path["name"], after=after, limit=limit)
+
+
+def _pages(asked: Asked) -> dict[str, Any]:
+    return briefing.pages(asked.work.session, asked.path["name"])
+
+
+def _alerts(asked: Asked) -> dict[str, Any]:
+    filters, limit, cursor = _filters(asked.fields)
+    return briefing.alert_list(asked.work.session, filters=filters, limit=limit, cursor=cursor, now=asked.work.now)
+
+
+def _alert(asked: Asked) -> dict[str, Any]:
+    return briefing.alert_facts(asked.work.session, asked.path["id"])
+
+
+READS: Mapping[str, Callable[[Asked], dict[str, Any]]] = {
+    "incidents": _incidents,
+    "incident": _incident,
+    "timeline": _timeline,
+    "pages": _pages,
+    "alerts": _alerts,
+    "alert": _alert,
+}
+
+
+# --- writing: route → the verb, and its answer ------------------------------------------------------------------------
+
+
+def _perform(route: Route, asked: Asked) -> dict[str, Any]:
+    done = verbs.perform(
+        asked.work.session,
+        str(route.verb),
+        asked.path["name"],
+        by=asked.by,
+        fields=_verb_fields(route, asked),
+        version=asked.version,
+        book=asked.book,
+        now=asked.work.now,
+    )
+    return _done(done, asked)
+
+
+def _verb_fields(route: Route, asked: Asked) -> dict[str, Any]:
+    if route.verb == "step":
+        return {**asked.fields, "n": asked.path["n"]}
+    if route.verb == "role":
+        return {"person": asked.by.person, **asked.fields}
+    return dict(asked.fields)
+
+
+def _declare(_route: Route, asked: Asked) -> dict[str, Any]:
+    done = verbs.declare(
+        asked.work.session,
+        title=asked.fields["title"],
+        service=asked.fields.get("service"),
+        severity=asked.fields["severity"],
+        summary=asked.fields.get("summary", ""),
+        by=asked.by,
+        book=asked.book,
+        now=asked.work.now,
+    )
+    return _done(done, asked)
+
+
+def _open_alert(_route: Route, asked: Asked) -> dict[str, Any]:
+    done = verbs.open_alert(
+        asked.work.session,
+        asked.path["id"],
+        severity=asked.fields.get("severity"),
+        by=asked.by,
+        book=asked.book,
+        now=asked.work.now,
+    )
+    return _done(done, asked)
+
+
+def _replay(_route: Route, asked: Asked) -> dict[str, Any]:
+    """Guarded by the state: a delivery that was taken in is never taken in again."""
+    session, delivery = asked.work.session, asked.path["id"]
+    i = inbox.c
+    again = (
+        update(inbox)
+        .where(i.id == delivery, i.state.in_(("unreadable", "ignored")))
+        .values(state="new", error=None, attempts=0, lease_until=None)
+    )
+    if session.execute(again).rowcount != 1:
+        _refuse_replay(session.execute(select(i.state).where(i.id == delivery)).scalar(), delivery)
+    asked.work.ring([Bell("intake", delivery)])
+    return {"id": delivery, "state": "new", "said": f"Delivery {delivery} is taken in once more."}
+
+
+def _refuse_replay(state: str | None, delivery: int) -> None:
+    if state is None:
+        raise NotFound(f"There is no delivery {delivery} in the inbox. Nothing was replayed.")
+    if state == "new":
+        raise Refused(
+            "replay.waiting",
+            f"Delivery {delivery} waits to be taken in. Nothing was replayed, and nothing needs to be.",
+        )
+    raise Refused(
+        "replay.taken",
+        f"Delivery {delivery} was taken in already. Nothing was replayed: old news would undo newer news.",
+    )
+
+
+def _done(done: verbs.Done, asked: Asked) -> dict[str, Any]:
+    asked.work.ring(done.bells)
+    facts = briefing.incident_facts(asked.work.session, done.name, book=asked.book, now=asked.work.now)
+    return {**facts, "said": done.said}
+
+
+WRITES: Mapping[str, Callable[[Route, Asked], dict[str, Any]]] = {
+    **{route.name: _perform for route in ROUTES if route.verb is not None},
+    "declare": _declare,
+    "open_alert": _open_alert,
+    "replay": _replay,
+}
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def _filters(fields: Mapping[str, Any]) -> tuple[dict[str, Any], int, str | None]:
+    filters = {name: value for name, value in fields.items() if name not in ("limit", "cursor")}
+    return filters, fields.get("limit", 50), fields.get("cursor")
+
+
+def _sources(book: Book) -> str:
+    return ", ".join(sorted(book.policy.sources)) or "none"
+
+
+def _nowhere(anything: str) -> Response:
+    """A wrong address or a wrong method: told as a problem, which Flask itself would answer as a page."""
+    allowed = ADDRESSES.bind("").allowed_methods(f"/api/{anything}")
+    raise MethodNotAllowed(sorted(allowed)) if allowed else NoSuchAddress()
+
+
+def _limit_body() -> None:
+    request.max_content_length = LONGEST_BODY
+
+
+def _keep_out_of_caches(answer: Response) -> Response:
+    answer.headers.setdefault("Cache-Control", "no-store")
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer

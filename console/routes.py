@@ -1,0 +1,242 @@
+"""The JSON API as one table: every route, its fields and an example; api.py serves it, openapi.py describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a body or of a query string."""
+
+    name: str
+    about: str
+    required: bool = False
+    kind: str = "string"  # string, integer; the words of JSON Schema
+    one_of: tuple[str, ...] = ()
+    longest: int = 10_000
+    form: str = ""  # JSON Schema's format, such as date-time
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path."""
+
+    method: str
+    path: str  # under /api/v1, in OpenAPI's spelling
+    name: str  # the view's name, and the operationId
+    summary: str
+    answer: str  # the schema's name
+    verb: str | None = None  # the verb of incidents.verbs that it performs
+    fields: tuple[Field, ...] = ()
+    query: tuple[Field, ...] = ()
+    example: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+    raw: bool = False  # the body is somebody else's payload, taken as it is
+
+    @property
+    def versioned(self) -> bool:
+        return self.verb is not None
+
+    def rule(self) -> str:
+        """The path as Flask spells it. The greatest id is SQLite's and PostgreSQL's."""
+        rule = self.path.replace("{name}", "<name>")
+        for number in ("{n}", "{id}"):
+            rule = rule.replace(number, f"<int(max=9223372036854775807):{number[1:-1]}>")
+        return rule
+
+
+def verb(path: str, name: str, summary: str, *fields: Field, example: Mapping[str, Any] | None = None) -> Route:
+    if NOTE not in fields and name != "note":
+        fields = (*fields, NOTE)
+    return Route(
+        "POST", f"/incidents/{{name}}/{path}", name, summary, "Done", verb=name, fields=fields, example=example or {}
+    )
+
+
+REASON = Field("reason", "Why, in one sentence; it goes into the timeline.", longest=2_000)
+NOTE = Field("note", "A sentence for the timeline.")
+SEVERITY = Field("severity", "A severity of the policy, such as P1.", required=True, longest=40)
+STATUSES = ("open", "ended", "active", "contained", "resolved", "stood_down", "closed")
+LIMIT = Field("limit", "How many items at most, 1 to 200; 50 unless told.", kind="integer")
+CURSOR = Field("cursor", "`next` of the page before.", pattern=r"[0-9]{1,17}(-[0-9]{1,17})?")
+VERSION = Field("version", "The version you read; 409 if somebody changed the incident since.", kind="integer")
+ABOUT_INCIDENTS = (
+    Field("severity", "Only this severity.", longest=200),
+    Field("service", "Only this service.", longest=200),
+    Field("team", "Only this team.", longest=200),
+    Field("q", "Words in the title, or a part of the name.", longest=200),
+    Field("since", "Declared at or after this time.", form="date-time", longest=40),
+    Field("until", "Declared before this time.", form="date-time", longest=40),
+)
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "GET",
+        "/incidents",
+        "incidents",
+        "List incidents, the newest first",
+        "IncidentList",
+        query=(
+            Field("status", "Only this status; or `open` (the worst first), or `ended`.", one_of=STATUSES),
+            *ABOUT_INCIDENTS,
+            LIMIT,
+            CURSOR,
+        ),
+    ),
+    Route(
+        "POST",
+        "/incidents",
+        "declare",
+        "Declare an incident",
+        "Done",
+        status=201,
+        fields=(
+            Field("title", "What is broken, in one line.", required=True, longest=200),
+            SEVERITY,
+            Field("service", "A service of the policy.", longest=200),
+            Field("summary", "What is known so far."),
+        ),
+        example={"title": "Card payments fail", "service": "checkout", "severity": "P1", "summary": "Since 14:30"},
+    ),
+    Route("GET", "/incidents/{name}", "incident", "Read one incident; its ETag is its version", "Incident"),
+    verb("acknowledge", "acknowledge", "I have it: escalation stops, the incident goes on", NOTE),
+    verb("seen", "seen", "I have read the page; somebody else has it"),
+    verb(
+        "decline",
+        "decline",
+        "I can't take it: the next person is paged at once",
+        REASON,
+        example={"reason": "On a train"},
+    ),
+    verb(
+        "escalate",
+        "escalate",
+        "Page the next step of the escalation path now",
+        REASON,
+        example={"reason": "No idea what this is"},
+    ),
+    verb(
+        "notes",
+        "note",
+        "Write a note into the timeline",
+        Field("text", "The note.", required=True),
+        example={"text": "Rolled back to 4.1"},
+    ),
+    verb("contain", "contain", "The harm has stopped", NOTE, example={"note": "checkout_v2 is off"}),
+    verb("resolve", "resolve", "The cause is fixed", NOTE),
+    verb("reopen", "reopen", "It is back: a new round begins, and people are paged afresh", REASON),
+    verb(
+        "severity",
+        "severity",
+        "Set the severity",
+        SEVERITY,
+        REASON,
+        example={"severity": "P0", "reason": "All customers"},
+    ),
+    verb(
+        "roles",
+        "role",
+        "Give a hat to a person",
+        Field("role", "The hat.", required=True, one_of=("commander", "communicator", "investigator")),
+        Field("person", "A person of the policy; yourself unless told.", longest=200),
+        example={"role": "commander", "person": "ada"},
+    ),
+    verb(
+        "updates",
+        "updates",
+        "Send an update to an audience that must be told",
+        Field("audience", "A role that must hear; all of them unless told.", longest=200),
+        Field("text", "The update; the ready draft unless told."),
+        example={"audience": "leadership", "text": "Payments fail for a third of customers."},
+    ),
+    verb(
+        "override",
+        "override",
+        "Go on although a gate is not met; the reason stays on the record",
+        Field("reason", "Why, in one sentence; it goes into the timeline.", required=True, longest=2_000),
+        example={"reason": "The check itself is broken"},
+    ),
+    verb("stand-down", "stand_down", "The response is over: people may go, and are told so", NOTE),
+    verb(
+        "steps/{n}",
+        "step",
+        "Write down what became of a step",
+        Field("outcome", "What became of it.", required=True, one_of=("done", "failed", "skipped")),
+        REASON,
+        example={"outcome": "skipped", "reason": "There is no replica"},
+    ),
+    Route(
+        "GET",
+        "/incidents/{name}/timeline",
+        "timeline",
+        "Read what happened, the oldest first",
+        "Timeline",
+        query=(
+            Field("after", "Only entries after this id.", kind="integer"),
+            Field("limit", "How many entries at most, 1 to 200.", kind="integer"),
+        ),
+    ),
+    Route("GET", "/incidents/{name}/pages", "pages", "Read who was paged, how, and what became of it", "Pages"),
+    Route(
+        "GET",
+        "/alerts",
+        "alerts",
+        "List alerts, the last heard first",
+        "AlertList",
+        query=(
+            Field("decision", "Only alerts that were decided so.", one_of=("open", "suggest", "record", "silenced")),
+            Field("status", "Only this status.", one_of=("firing", "resolved")),
+            Field("source", "Only this source.", longest=200),
+            Field("service", "Only this service.", longest=200),
+            Field("q", "Words in the title.", longest=200),
+            LIMIT,
+            CURSOR,
+        ),
+    ),
+    Route("GET", "/alerts/{id}", "alert", "Read one alert: what was decided, and why", "Alert"),
+    Route(
+        "POST",
+        "/alerts/{id}/open",
+        "open_alert",
+        "Open an incident from a suggested alert",
+        "Done",
+        status=201,
+        fields=(Field("severity", "A severity of the policy; the draft's or the mapping's unless told.", longest=40),),
+        example={"severity": "P2"},
+    ),
+    Route(
+        "POST",
+        "/simulate",
+        "simulate",
+        "Say what a sender's payload would do; nothing is stored and nobody is paged",
+        "Simulation",
+        query=(Field("source", "A source of the policy; alertmanager unless told.", longest=200),),
+        raw=True,
+        example={
+            "version": "4",
+            "status": "firing",
+            "alerts": [
+                {
+                    "status": "firing",
+                    "labels": {"alertname": "CheckoutErrors", "service": "checkout", "severity": "critical"},
+                    "annotations": {"summary": "12 % of checkouts fail"},
+                    "startsAt": "2026-01-05T14:30:00Z",
+                    "endsAt": "0001-01-01T00:00:00Z",
+                    "fingerprint": "4f2a1c9b7d3e6a80",
+                }
+            ],
+        },
+    ),
+    Route(
+        "POST",
+        "/inbox/{id}/replay",
+        "replay",
+        "Take an unreadable delivery in once more, from its stored bytes",
+        "Replayed",
+        status=202,
+    ),
+)

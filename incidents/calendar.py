@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from incidents.units import NotAccepted
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HORIZON = 400  # days looked ahead for a meeting; past it holidays are ignored, so that a promise always has a time
 _MEETING = re.compile(r"(?P<days>[a-z,-]+) (?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)")
@@ -28,7 +30,7 @@ def read_days(text: str) -> frozenset[int]:
     for part in text.strip().lower().split(","):
         first, _, last = part.partition("-")
         if first not in DAYS or (last or first) not in DAYS or part.endswith("-"):
-            raise ValueError(f"{text!r} is not a list of days; accepted: mon-fri, mon, mon,thu")
+            raise NotAccepted(f"{text!r} is not a list of days", "mon-fri, mon, mon,thu")
         begin, end = DAYS.index(first), DAYS.index(last or first)
         found |= {(begin + n) % 7 for n in range((end - begin) % 7 + 1)}
     return frozenset(found)
@@ -39,7 +41,7 @@ def read_meeting(text: str) -> tuple[frozenset[int], time]:
     """`mon-fri 09:30` as its weekdays and its wall-clock time."""
     found = _MEETING.fullmatch(" ".join(text.lower().split()))
     if found is None:
-        raise ValueError(f"{text!r} is not a meeting; accepted: mon-fri 09:30, mon 14:00")
+        raise NotAccepted(f"{text!r} is not a meeting", "mon-fri 09:30, mon 14:00")
     return read_days(found["days"]), time(int(found["hour"]), int(found["minute"]))
 
 
@@ -49,7 +51,7 @@ def read_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone; accepted: UTC, Europe/Istanbul, America/New_York") from None
+        raise NotAccepted(f"{name!r} is not a time zone", "UTC, Europe/Istanbul, America/New_York") from None
 
 
 def _days(text: str) -> str:
@@ -84,7 +86,7 @@ class Holidays(BaseModel):
     @model_validator(mode="after")
     def _known(self) -> Holidays:
         if self.subdivision and not self.country:
-            raise ValueError("a subdivision needs its country; accepted: country: DE with subdivision: BY")
+            raise NotAccepted("a subdivision needs its country", "country: DE with subdivision: BY")
         if self.country:
             _public_holidays(self.country, self.subdivision, 2026)
         return self
@@ -161,4 +163,4 @@ def _public_holidays(country: str, subdivision: str | None, year: int) -> frozen
         return frozenset(holidays.country_holidays(country, subdiv=subdivision, years=year))
     except NotImplementedError:
         where = f"{country}, {subdivision}" if subdivision else country
-        raise ValueError(f"no holidays are known for {where!r}; accepted: an ISO code, like TR, DE with BY") from None
+        raise NotAccepted(f"no holidays are known for {where!r}", "an ISO code, like TR, DE with BY") from None

@@ -22,7 +22,7 @@ from pydantic import (
 from incidents.calendar import Zone
 from incidents.conditions import Condition
 from incidents.conditions import parse as parse_condition
-from incidents.units import WorkingDays, duration
+from incidents.units import NotAccepted, Whole, WorkingDays, YesNo, duration
 
 Mode = Literal["live", "shadow"]
 Decide = Literal["open", "suggest", "record"]
@@ -54,7 +54,7 @@ def _percent(value: Any) -> Any:
         return value
     found = re.fullmatch(r"(\d{1,3}(?:\.\d+)?) ?%", value.strip())
     if found is None or not 0 < float(found[1]) <= 100:
-        raise ValueError(f"{value!r} is not a share; accepted: more than 0% and up to 100%, like 50%")
+        raise NotAccepted(f"{value!r} is not a share", "more than 0% and up to 100%, like 50%")
     return float(found[1]) / 100
 
 
@@ -64,25 +64,25 @@ def _condition(value: Any) -> Any:
 
 def _people(value: Any) -> Any:
     if isinstance(value, dict) and value.keys() & {"rotation", "ical", "schedule"}:
-        raise ValueError("rotations come later: list people; accepted: a list of ids of `people`, like [ada, ben]")
+        raise NotAccepted("rotations come later: list people", "a list of ids of `people`, like [ada, ben]")
     return value
 
 
 def _id_format(value: str) -> str:
-    accepted = "accepted: text with {seq}, like INC-{seq:03d}; {year} may stand in it too"
+    accepted = "text with {seq}, like INC-{seq:03d}; {year} may stand in it too"
     try:
         fields = [name for _, name, _, _ in Formatter().parse(value) if name is not None]
         if "seq" not in fields or not set(fields) <= {"seq", "year"}:
             raise ValueError("a field is missing or unknown")
         value.format(seq=42, year=2026)
     except (ValueError, KeyError, IndexError, AttributeError):
-        raise ValueError(f"{value!r} can't name an incident; {accepted}") from None
+        raise NotAccepted(f"`{value}` can't name an incident", accepted) from None
     return value
 
 
 def _hours(value: str) -> str:
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
-        raise ValueError(f"{value!r} is not a span of hours; accepted: 22:00-07:00")
+        raise NotAccepted(f"{value!r} is not a span of hours", "22:00-07:00")
     return value
 
 
@@ -98,7 +98,7 @@ Labels = str | dict[str, str]
 class Key(BaseModel):
     """One map of the policy: frozen, and nothing unknown in it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class Organisation(Key):
@@ -115,7 +115,7 @@ class Organisation(Key):
     def _profiles(self) -> Organisation:
         for labels in (self.severity_labels, self.status_labels, self.role_labels):
             if isinstance(labels, str) and labels not in PROFILES:
-                raise ValueError(f"{labels!r} is not a profile; accepted: {', '.join(PROFILES)}, or a map")
+                raise NotAccepted(f"{labels!r} is not a profile", f"{', '.join(PROFILES)}, or a map")
         return self
 
 
@@ -124,17 +124,17 @@ class Hears(Key):
     within: Span | None = Field(default=None, description="Minutes in which somebody of it must have heard.")
     at: Literal["next_standup", "next_sync"] | None = Field(default=None, description="A time of the calendar instead.")
     how: Literal["page", "tell", "digest"] = Field(default="tell", description="`page` wants an answer.")
-    everyone: bool = Field(default=False, description="Whether each person of it must have heard.")
+    everyone: YesNo = Field(default=False, description="Whether each person of it must have heard.")
 
     @model_validator(mode="after")
     def _when(self) -> Hears:
         if (self.within is None) == (self.at is None):
             said = "both `within` and `at`" if self.within is not None else "neither `within` nor `at`"
-            raise ValueError(f"{said}; accepted: one of them, within: 5m or at: next_standup")
+            raise NotAccepted(f"{said}", "one of them, within: 5m or at: next_standup")
         if self.at is not None and self.how == "page":
-            raise ValueError("nobody is paged at a time of the calendar; accepted: how: digest, or within: 5m")
+            raise NotAccepted("nobody is paged at a time of the calendar", "how: digest, or within: 5m")
         if self.within is not None and self.within <= timedelta(0):
-            raise ValueError("`within` must be longer than 0s; accepted: 5m")
+            raise NotAccepted("`within` must be longer than 0s", "5m")
         return self
 
 
@@ -162,7 +162,7 @@ class Severity(Key):
 class Contact(Key):
     channel: str = Field(description="A name of `channels`.")
     address: str = Field(default="", description="Where on that channel; `env:NAME` and `file:PATH` are read.")
-    wakes: bool = Field(default=True, description="Whether it wakes somebody at night.")
+    wakes: YesNo = Field(default=True, description="Whether it wakes somebody at night.")
     for_: tuple[Purpose, ...] = Field(default=("page", "tell"), alias="for", description="What it is used for.")
 
 
@@ -195,7 +195,7 @@ class Service(Key):
     repository: str = Field(default="", description="Where its code is.")
     clients: tuple[str, ...] = Field(default=(), description="Who is affected when it breaks.")
     depends_on: tuple[str, ...] = Field(default=(), description="Services that it needs.")
-    revenue_path: bool = Field(default=False, description="Whether money stops when it stops.")
+    revenue_path: YesNo = Field(default=False, description="Whether money stops when it stops.")
     slo: Slo | None = Field(default=None, description="Its objective.")
 
 
@@ -206,7 +206,7 @@ class Reference(Key):
     @model_validator(mode="after")
     def _one(self) -> Reference:
         if bool(self.env) == bool(self.file):
-            raise ValueError("a secret stands in one place; accepted: {env: NAME} or {file: PATH}")
+            raise NotAccepted("a secret stands in one place", "{env: NAME} or {file: PATH}")
         return self
 
     @property
@@ -222,7 +222,7 @@ class Source(Key):
     mode: Mode = Field(default="live", description="In `shadow` everything happens except sending.")
     url: str | None = Field(default=None, description="Its API, to ask after alerts that went quiet.")
     repeat_interval: Span | None = Field(default=None, description="How often it repeats a firing alert.")
-    enabled: bool = Field(default=True, description="Whether deliveries are taken.")
+    enabled: YesNo = Field(default=True, description="Whether deliveries are taken.")
 
 
 class OpenRule(Key):
@@ -239,8 +239,8 @@ class SeverityRule(Key):
 
 
 class Limits(Key):
-    per_minute: int | None = Field(default=None, ge=1, description="At most so many messages a minute.")
-    per_hour: int | None = Field(default=None, ge=1, description="At most so many messages an hour.")
+    per_minute: Whole | None = Field(default=None, ge=1, description="At most so many messages a minute.")
+    per_hour: Whole | None = Field(default=None, ge=1, description="At most so many messages an hour.")
 
 
 class Channel(Key):
@@ -270,7 +270,11 @@ class Channel(Key):
 
 
 NEEDS: dict[str, tuple[str, ...]] = {"email": ("url",), "webhook": ("secret",), "log": ()}
-TAKES: dict[str, tuple[str, ...]] = {"email": ("url", "from", "ca_file"), "webhook": ("url", "secret", "ca_file"), "log": ("path",)}
+TAKES: dict[str, tuple[str, ...]] = {
+    "email": ("url", "from", "ca_file"),
+    "webhook": ("url", "secret", "ca_file"),
+    "log": ("path",),
+}
 
 
 class HearingRule(Key):
@@ -282,13 +286,13 @@ class HearingRule(Key):
 class PathStep(Key):
     after: Span = Field(description="Time since the round began.")
     page: str = Field(description="The role that is paged.")
-    everyone: bool = Field(default=False, description="All of it, not its first person.")
+    everyone: YesNo = Field(default=False, description="All of it, not its first person.")
 
 
 class Escalation(Key):
     paths: dict[str, tuple[PathStep, ...]] = Field(default_factory=dict, description="Severity → its steps.")
     again_every: Span = Field(default=timedelta(minutes=10), description="Time from a lap's last step to the next lap.")
-    laps: dict[str, Annotated[int, Field(ge=1)]] = Field(
+    laps: dict[str, Annotated[Whole, Field(ge=1)]] = Field(
         default_factory=dict, description="Severity → how many laps; without it they never end."
     )
     still_on_it: Span = Field(default=timedelta(minutes=30), description="Idle this long while it fires: asked.")
@@ -315,8 +319,8 @@ Press = Literal["suggest", "one_press", "automatic"]
 
 
 class Caps(Key):
-    per_hour: int | None = Field(default=None, ge=0, description="At most so many pulls an hour.")
-    per_day: int | None = Field(default=None, ge=0, description="At most so many pulls a day.")
+    per_hour: Whole | None = Field(default=None, ge=0, description="At most so many pulls an hour.")
+    per_day: Whole | None = Field(default=None, ge=0, description="At most so many pulls a day.")
 
 
 class Lever(Key):
@@ -324,7 +328,7 @@ class Lever(Key):
     kind: str = Field(default="manual", description="How it is pulled.")
     mode: Press | dict[str, Press] = Field(default="suggest", description="Who pulls it; also severity → mode.")
     requires: Literal["reversible", "contained"] | None = Field(default=None, description="What must hold first.")
-    approvals: int = Field(default=1, ge=1, description="How many people must agree.")
+    approvals: Whole = Field(default=1, ge=1, description="How many people must agree.")
     caps: Caps = Field(default=Caps(), description="How often it may be pulled.")
     settings: dict[str, str] = Field(default_factory=dict, description="What its kind needs; secrets as `env:NAME`.")
 
@@ -337,7 +341,7 @@ class Check(Key):
 
 
 class Automation(Key):
-    enabled: bool = Field(default=True, description="`false` stops everything that acts by itself, except paging.")
+    enabled: YesNo = Field(default=True, description="`false` stops everything that acts by itself, except paging.")
     confirm_budget: Span = Field(default=timedelta(minutes=2), description="Time for all confirming steps.")
     contain_nag: Span = Field(default=timedelta(minutes=5), description="Nothing contained for this long: asked.")
     contained_hold: Span = Field(default=timedelta(minutes=2), description="How long a contained signal must hold.")
@@ -372,7 +376,7 @@ class Postmortem(Key):
     )
     short_form_for: tuple[str, ...] = Field(default=(), description="Severities for which the short form will do.")
     chain_levels: tuple[str, ...] = Field(default=(), description="The levels that a why may be answered with.")
-    model_update: bool = Field(default=True, description="Whether the lesson must be handed on.")
+    model_update: YesNo = Field(default=True, description="Whether the lesson must be handed on.")
 
 
 class Kpi(Key):
@@ -390,10 +394,10 @@ class Retention(Key):
 
 class StatusPage(Key):
     url: str = Field(default="", description="Where it is, for links.")
-    after_leadership: bool = Field(default=True, description="A public post waits until leadership was told.")
+    after_leadership: YesNo = Field(default=True, description="A public post waits until leadership was told.")
     max_hold: Span = Field(default=timedelta(minutes=10), description="And no longer than this.")
 
 
 class Signin(Key):
     session: Span = Field(default=timedelta(hours=12), description="How long a sign-in lasts.")
-    public_status: bool = Field(default=False, description="Whether the status page needs no sign-in.")
+    public_status: YesNo = Field(default=False, description="Whether the status page needs no sign-in.")

@@ -1,0 +1,376 @@
+"""The policy in force: read strictly from the shipped file and the organisation's own, and asked for every decision."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, PrivateAttr, SecretStr
+
+from incidents.calendar import Calendar
+from incidents.conditions import Facts
+from incidents.errors import Fault, FaultsFound
+from incidents.labels import labels_of
+from incidents.policyfaults import cross_faults
+from incidents.policykeys import (
+    NEEDS,
+    Automation,
+    Channel,
+    Check,
+    Contact,
+    Decide,
+    Escalation,
+    Gates,
+    HearingRule,
+    Heartbeat,
+    Key,
+    Kpi,
+    Lever,
+    OpenRule,
+    Organisation,
+    People,
+    Person,
+    Postmortem,
+    Purpose,
+    Retention,
+    Service,
+    Severity,
+    SeverityRule,
+    Signin,
+    Silence,
+    Source,
+    StatusPage,
+    Team,
+    When,
+)
+from incidents.policymerge import Merged, merged
+from incidents.units import spoken
+from incidents.yamlfile import checked, read_yaml
+
+SHIPPED = Path(__file__).with_name("default_policy.yaml")
+DEFAULT_TEAM = "default"
+LOG = "log"
+
+Lookup = Callable[[str], str | None]
+
+
+class Decision(NamedTuple):
+    """What happens to an alert, how long its first page waits, and why in one sentence."""
+
+    decide: Decide
+    wait: timedelta
+    why: str
+
+
+class Claim(NamedTuple):
+    """The team that answers, and whether the policy gave it the service or it is only the default."""
+
+    team: str
+    claimed: bool
+
+
+class Rules(Key):
+    """The part of the policy that is frozen into an incident: a later edit doesn't change what is running."""
+
+    organisation: Organisation
+    severities: dict[str, Severity]
+    hearing: HearingRule
+    escalation: Escalation
+    calendar: Calendar
+    levers: dict[str, Lever]
+
+    def rank(self, code: str) -> int:
+        """0 is the worst. A code that the policy doesn't know ranks last."""
+        known = list(self.severities)
+        return known.index(code) if code in known else len(known)
+
+    def worst(self, codes: Iterable[str]) -> str:
+        """The worst of some codes. ValueError where there is none."""
+        return min(codes, key=self.rank)
+
+    @cached_property
+    def labels(self) -> Mapping[str, Mapping[str, str]]:
+        """What people read: `severity`, `status` and `role`, each canonical name → shown name."""
+        return labels_of(self.organisation, list(self.severities))
+
+
+class Policy(Rules):
+    """Everything of `firedoor.yaml`, over what ships."""
+
+    version: Annotated[int, Field(ge=1, le=1, description="The version of this format.")] = 1
+    organisation: Organisation = Field(default=Organisation(), description="Names, labels and the time zone.")
+    severities: dict[str, Severity] = Field(description="The table: code → who hears by when; the first is the worst.")
+    people: dict[str, Person] = Field(default_factory=dict, description="Id → a person and where to reach them.")
+    teams: dict[str, Team] = Field(default_factory=dict, description="Id → a team and who fills its roles.")
+    roles: dict[str, People] = Field(default_factory=dict, description="Organisation-wide audiences → people.")
+    services: dict[str, Service] = Field(default_factory=dict, description="Id → a service and whose it is.")
+    sources: dict[str, Source] = Field(default_factory=dict, description="Name → a sender of alerts.")
+    open: tuple[OpenRule, ...] = Field(default=(), description="What happens to an alert: the first rule that fits.")
+    severity_map: tuple[SeverityRule, ...] = Field(default=(), description="Severity from labels: the first that fits.")
+    channels: dict[str, Channel] = Field(default_factory=dict, description="Name → a way to reach people.")
+    hearing: HearingRule = Field(default=HearingRule(), description="What happens while somebody has not heard.")
+    escalation: Escalation = Field(default=Escalation(), description="Who else is paged until somebody takes it.")
+    heartbeats: dict[str, Heartbeat] = Field(default_factory=dict, description="Name → a signal that must keep coming.")
+    silences: tuple[Silence, ...] = Field(default=(), description="Recurring quiet.")
+    levers: dict[str, Lever] = Field(default_factory=dict, description="Name → a prepared act that limits harm.")
+    checks: dict[str, Check] = Field(default_factory=dict, description="Name → a question with a good answer.")
+    automation: Automation = Field(default=Automation(), description="What may happen by itself.")
+    calendar: Calendar = Field(default=Calendar(), description="Meetings, working days and holidays.")
+    gates: Gates = Field(default=Gates(), description="What must be done before people go, and before it is closed.")
+    postmortem: Postmortem = Field(default=Postmortem(), description="How postmortems are written.")
+    kpi: Kpi = Field(default=Kpi(), description="How numbers are counted.")
+    retention: Retention = Field(default=Retention(), description="How long things are kept.")
+    status_page: StatusPage = Field(default=StatusPage(), description="The public page.")
+    signin: Signin = Field(default=Signin(), description="How people sign in.")
+
+    _digest: str = PrivateAttr("")
+    _notes: list[str] = PrivateAttr(default_factory=list)
+    _secrets: dict[str, SecretStr] = PrivateAttr(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The version in force: of the text, never of what its references lead to."""
+        return self._digest
+
+    @property
+    def notes(self) -> list[str]:
+        """What works otherwise than a reader of the file might think, in sentences."""
+        return list(self._notes)
+
+    @cached_property
+    def roles_known(self) -> set[str]:
+        """Every role that somebody defined or must reach, with or without people."""
+        paged = {step.page for path in self.escalation.paths.values() for step in path}
+        return {role for team in self.teams.values() for role in team.roles} | set(self.roles) | _asked(self) | paged
+
+    def service_of(self, facts: Facts) -> str | None:
+        """The policy's service that claims the alert; else what its labels call it."""
+        for name, service in self.services.items():
+            if service.match and _holds(service.match, facts):
+                return name
+        labels = facts.labels
+        if labels.get("service"):
+            return labels["service"]
+        if labels.get("cluster") and labels.get("namespace"):
+            return f"{labels['cluster']}/{labels['namespace']}"
+        return labels.get("job") or None
+
+    def team_of(self, service: str | None) -> Claim:
+        """The service's team, else the default team."""
+        known = self.services.get(service) if service else None
+        return Claim(known.team, True) if known else Claim(DEFAULT_TEAM, False)
+
+    def mapped_severity(self, facts: Facts) -> str | None:
+        """The severity that the labels say; None where no rule of `severity_map` fits."""
+        facts = self._named_severity(facts)
+        return next((rule.severity for rule in self.severity_map if _holds(rule.when, facts)), None)
+
+    def decision(self, facts: Facts, severity: str | None, *, armed: bool) -> Decision:
+        """What happens to an alert: an armed runbook opens at once, else the first rule of `open` that fits."""
+        if armed:
+            return Decision("open", timedelta(0), "An armed runbook matches: it opens, and pages at once.")
+        facts = self._named_severity(facts)
+        for rule in self.open:
+            if (
+                (rule.source is None or rule.source == facts.source)
+                and (not rule.severity or severity in rule.severity)
+                and _holds(rule.when, facts)
+            ):
+                return Decision(rule.decide, rule.wait, _why(rule, facts, severity))
+        return Decision("suggest", timedelta(0), "No rule of `open` fits: it is suggested, and a person may open it.")
+
+    def contacts(self, person: str, purpose: Purpose) -> list[Contact]:
+        """Where to reach somebody now, first choice first."""
+        known = self.people.get(person)
+        if known is None:
+            return [Contact(channel=LOG)] if LOG in self.channels else []
+        return [contact for contact in known.contacts if purpose in contact.for_]
+
+    def channel_settings(self) -> dict[str, Mapping[str, str]]:
+        """What each channel that is set up is built from: its `kind` and its settings, secrets in clear."""
+        return {
+            name: {"kind": channel.kind, **channel.settings}
+            for name, channel in self.channels.items()
+            if channel.is_ready
+        }
+
+    def secret_of(self, source: str) -> bytes | None:
+        """What a source of the policy proves itself by; None where the policy names nothing."""
+        known = self._secrets.get(source)
+        return known.get_secret_value().encode() if known else None
+
+    def rules(self) -> dict[str, Any]:
+        """The frozen part as JSON, with its own digest."""
+        frozen = self._frozen
+        return {**frozen, "digest": _digest(json.dumps(frozen, sort_keys=True))}
+
+    @cached_property
+    def _frozen(self) -> dict[str, Any]:
+        # mode="json" by hand of our own serialisers: spans become seconds, and read_rules() reads them back
+        return self.model_dump(mode="json", by_alias=True, include=set(Rules.model_fields))
+
+    def _named_severity(self, facts: Facts) -> Facts:
+        """With the sender's own word for severity where `severity_map` looks for it."""
+        source = self.sources.get(facts.source)
+        if source is None or source.severity_from == "severity":
+            return facts
+        return replace(facts, labels={**facts.labels, "severity": facts.labels.get(source.severity_from, "")})
+
+
+def load_policy(text: str | None, file: str, *, lookup: Lookup) -> Policy:
+    """The policy of a file over the shipped one; None is the shipped one alone. FaultsFound has all faults."""
+    shipped = SHIPPED.read_text(encoding="utf-8")
+    own = None if text is None else read_yaml(text, file)
+    both = merged(read_yaml(shipped, SHIPPED.name), own)
+    faults: list[Fault] = []
+    policy = None
+    try:
+        policy = checked(Policy, both.document, file=file)
+    except FaultsFound as found:
+        faults += found.faults
+    faults += cross_faults(both, file)
+    if faults or policy is None:
+        raise FaultsFound(sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line)))
+    return _settled(policy, both, lookup, _digest(f"{shipped}\0{text or ''}"))
+
+
+def _settled(policy: Policy, both: Merged, lookup: Lookup, digest: str) -> Policy:
+    """Follow the references, drop what leads nowhere with a note, and name who has no name."""
+    resolving = Resolving(lookup)
+    channels = {name: resolving.channel(name, channel) for name, channel in policy.channels.items()}
+    people = {name: resolving.person(name, person, channels) for name, person in policy.people.items()}
+    teams = {name: team if team.name else team.model_copy(update={"name": name}) for name, team in policy.teams.items()}
+    secrets = {name: resolving.secret(name, source) for name, source in policy.sources.items()}
+    settled = policy.model_copy(update={"channels": channels, "people": people, "teams": teams})
+    settled._digest = digest
+    settled._notes = resolving.notes + both.notes + _empty_roles(policy)
+    settled._secrets = {name: secret for name, secret in secrets.items() if secret}
+    return settled
+
+
+@dataclass
+class Resolving:
+    """One pass over everything that refers to an environment variable or a file."""
+
+    lookup: Lookup
+    notes: list[str] = field(default_factory=list)
+    unset: dict[str, str] = field(default_factory=dict)  # channel → why it can't send
+
+    def value(self, text: str) -> tuple[str, str]:
+        """(the value, why there is none)."""
+        if not text.startswith(("env:", "file:")):
+            return text, ""
+        kind, _, name = text.partition(":")
+        found = self.lookup(text) or ""
+        return found, "" if found else f"{name} is empty" if kind == "env" else f"the file {name} can't be read"
+
+    def channel(self, name: str, channel: Channel) -> Channel:
+        reasons: list[str] = []
+        update: dict[str, Any] = {}
+        for part in ("url", "from_", "secret", "ca_file", "path"):
+            given = getattr(channel, part)
+            if given is None:
+                continue
+            value, why = self.value(given.get_secret_value() if isinstance(given, SecretStr) else given)
+            update[part] = (SecretStr(value) if isinstance(given, SecretStr) else value) if value else None
+            reasons += [why] if why and part in NEEDS[channel.kind] else []
+        resolved = channel.model_copy(update=update)
+        if not resolved.is_ready:
+            self.unset[name] = "; ".join(reasons) or "its settings are empty"
+            self.notes.append(f"{name} is not set up ({self.unset[name]}): pages go to the {LOG} channel.")
+        return resolved
+
+    def person(self, name: str, person: Person, channels: Mapping[str, Channel]) -> Person:
+        kept: list[Contact] = []
+        for contact in person.contacts:
+            if contact.channel in self.unset:
+                continue
+            address, why = self.value(contact.address)
+            if not address and channels[contact.channel].kind == "email":
+                why = why or "the address is empty"
+                self.notes.append(f"{name} has no address for {contact.channel} ({why}): that contact is left out.")
+                continue
+            kept.append(contact.model_copy(update={"address": address}))
+        for purpose in ("page", "tell"):
+            if not any(purpose in contact.for_ for contact in kept):
+                self.notes.append(f"{name} has no contact left to {purpose}: it goes to the {LOG} channel.")
+                kept.append(Contact.model_validate({"channel": LOG, "for": (purpose,)}))
+        return person.model_copy(update={"contacts": tuple(kept), "name": person.name or name})
+
+    def secret(self, name: str, source: Source) -> SecretStr | None:
+        if source.secret is None:
+            return None
+        value, why = self.value(source.secret.text)
+        if why:
+            self.notes.append(f"The source {name} has no secret ({why}): what it sends is refused.")
+        return SecretStr(value) if value else None
+
+
+def _empty_roles(policy: Policy) -> list[str]:
+    """Roles that the severity table asks and nobody fills."""
+    asked = _asked(policy)
+    places = [(f" of the team {name}", team.roles) for name, team in policy.teams.items()] + [("", policy.roles)]
+    defined = {role for _, roles in places for role in roles}
+    empty = [f"{role}{where}" for where, roles in places for role in roles if role in asked and not roles[role]]
+    return [f"Nobody is in the role {role}: it hears of nothing." for role in sorted({*empty, *asked - defined})]
+
+
+def _asked(policy: Policy) -> set[str]:
+    return {role for row in policy.severities.values() for hears in row.hears for role in hears.who}
+
+
+def _holds(when: When, facts: Facts) -> bool:
+    return all(
+        any(one.holds(facts) for one in entry) if isinstance(entry, tuple) else entry.holds(facts) for entry in when
+    )
+
+
+_DONE = {"open": "it opens", "suggest": "it is suggested, and a person may open it", "record": "it is recorded only"}
+
+
+def _why(rule: OpenRule, facts: Facts, severity: str | None) -> str:
+    reasons = [_one_why(entry, facts) for entry in rule.when]
+    if rule.severity:
+        reasons.append(f"the mapping says {severity}")
+    if rule.source:
+        reasons.append(f"it came from {rule.source}")
+    if not reasons:
+        reasons = [
+            "no runbook is armed for it, and no earlier rule fits" if severity else "no severity is mapped to it"
+        ]
+    wait = f", and pages after {spoken(rule.wait)} unless it clears" if rule.decide == "open" and rule.wait else ""
+    said = f"{' and '.join(reasons)}: {_DONE[rule.decide]}{wait}."
+    return said[0].upper() + said[1:] if rule.when == () else said
+
+
+def _one_why(entry: Any, facts: Facts) -> str:
+    held = next(one for one in entry if one.holds(facts)) if isinstance(entry, tuple) else entry
+    return str(held.why(facts))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _Frozen:
+    """Rules known by their digest, so that the same ones are built once."""
+
+    digest: str
+    facts: Mapping[str, Any] = field(compare=False, hash=False)
+
+
+def read_rules(frozen: Mapping[str, Any]) -> Rules:
+    """The rules that `Policy.rules` froze."""
+    return _read(_Frozen(frozen["digest"], frozen))
+
+
+@lru_cache(maxsize=64)
+def _read(frozen: _Frozen) -> Rules:
+    return Rules.model_validate({name: value for name, value in frozen.facts.items() if name != "digest"})

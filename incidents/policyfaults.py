@@ -1,0 +1,200 @@
+"""What a policy names must exist, and its times must make sense: every such fault at once, read from the text itself.
+
+The text and not the model is walked, so that one misspelt key doesn't hide the wrong names in the rest of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from incidents.errors import Fault
+from incidents.policykeys import NEEDS, TAKES
+from incidents.policymerge import SHIPPED_NAME, Merged
+from incidents.units import duration
+
+Found = tuple[tuple[str | int, ...], str, str]
+UNDEFINED = "which nobody defines"
+COMMON = ("kind", "limits", "fallback")
+
+
+def cross_faults(both: Merged, file: str) -> list[Fault]:
+    """Every fault of names and times, with the line where it stands."""
+    policy = both.document.value
+    if not isinstance(policy, dict):
+        return []
+    walks = (_teams, _audiences, _contacts, _services, _severities, _sources, _paths, _channels, _shares, _clocks)
+    found = [one for walk in walks for one in walk(policy)]
+    faults = [Fault(*both.where(path, file), what, accepted) for path, what, accepted in found]
+    # The shipped table asks five roles. A small team that leaves some out gets a note; what it wrote itself must exist.
+    return [fault for fault in faults if fault.file != SHIPPED_NAME or UNDEFINED not in fault.what]
+
+
+def _teams(policy: dict[str, Any]) -> Iterator[Found]:
+    people, teams = _map(policy.get("people")), _map(policy.get("teams"))
+    if "default" not in teams:
+        yield ("teams",), "There is no team `default`: alerts that no service claims go to it.", "a team called default"
+    places = [(("teams", name, "roles"), _map(_map(team).get("roles"))) for name, team in teams.items()]
+    for path, roles in [*places, (("roles",), _map(policy.get("roles")))]:
+        for role, listed in roles.items():
+            for n, person in enumerate(_list(listed)):
+                if person not in people:
+                    yield (*path, role, n), f"The role `{role}` names `{person}`, who is not in `people`.", _all(people)
+    wide = _map(policy.get("roles"))
+    for name, team in teams.items():
+        own = _map(_map(team).get("roles"))
+        inherits = name != "default" and "oncall" not in own
+        if not inherits and "oncall" not in own and wide.get("oncall"):
+            continue
+        if not inherits and not own.get("oncall"):
+            wanted = "oncall: [ada]" if name == "default" else "oncall: [ada], or no `oncall` to ask the default team's"
+            yield ("teams", name, "roles", "oncall"), f"Nobody is on call in the team `{name}`.", wanted
+
+
+def _audiences(policy: dict[str, Any]) -> Iterator[Found]:
+    roles = _roles(policy)
+    for code, row in _map(policy.get("severities")).items():
+        for n, hears in enumerate(_list(_map(row).get("hears"))):
+            for m, role in enumerate(_list(_map(hears).get("who"))):
+                if role not in roles:
+                    path = ("severities", code, "hears", n, "who", m)
+                    yield path, f"`{code}` must reach the role `{role}`, {UNDEFINED}.", _all(roles)
+
+
+def _contacts(policy: dict[str, Any]) -> Iterator[Found]:
+    channels = _map(policy.get("channels"))
+    for name, person in _map(policy.get("people")).items():
+        for n, contact in enumerate(_list(_map(person).get("contacts"))):
+            channel = _map(contact).get("channel")
+            if isinstance(channel, str) and channel not in channels:
+                path = ("people", name, "contacts", n, "channel")
+                yield path, f"`{name}` is reached by `{channel}`, which is not in `channels`.", _all(channels)
+
+
+def _services(policy: dict[str, Any]) -> Iterator[Found]:
+    teams, services = _map(policy.get("teams")), _map(policy.get("services"))
+    for name, service in services.items():
+        team = _map(service).get("team", "default")
+        if isinstance(team, str) and team not in teams:
+            yield ("services", name, "team"), f"`{name}` belongs to the team `{team}`, which is unknown.", _all(teams)
+        for n, needed in enumerate(_list(_map(service).get("depends_on"))):
+            if needed not in services:
+                path = ("services", name, "depends_on", n)
+                yield path, f"`{name}` depends on `{needed}`, which is not in `services`.", _all(services)
+
+
+def _severities(policy: dict[str, Any]) -> Iterator[Found]:
+    codes = _map(policy.get("severities"))
+    named: list[tuple[tuple[str | int, ...], Any]] = []
+    for n, rule in enumerate(_list(policy.get("severity_map"))):
+        named.append((("severity_map", n, "severity"), _map(rule).get("severity")))
+    for n, rule in enumerate(_list(policy.get("open"))):
+        listed = enumerate(_list(_map(rule).get("severity")))
+        named += [(("open", n, "severity", m), code) for m, code in listed]
+    for name, heartbeat in _map(policy.get("heartbeats")).items():
+        named.append((("heartbeats", name, "severity"), _map(heartbeat).get("severity")))
+    for key in ("paths", "laps"):
+        named += [(("escalation", key, code), code) for code in _map(_map(policy.get("escalation")).get(key))]
+    for path, code in named:
+        if isinstance(code, str) and code not in codes:
+            yield path, f"There is no severity `{code}`.", _all(codes)
+    for n, (code, row) in enumerate(codes.items()):
+        if n < 3 and _map(row).get("stand_down") == "clock":
+            path = ("severities", code, "stand_down")
+            yield path, f"Only people stand down a `{code}`; the clock may do it at P3.", "person"
+
+
+def _sources(policy: dict[str, Any]) -> Iterator[Found]:
+    sources = _map(policy.get("sources"))
+    for n, rule in enumerate(_list(policy.get("open"))):
+        name = _map(rule).get("source")
+        if isinstance(name, str) and name not in sources:
+            yield ("open", n, "source"), f"There is no source `{name}`.", _all(sources)
+
+
+def _paths(policy: dict[str, Any]) -> Iterator[Found]:
+    roles = _roles(policy)
+    for code, steps in _map(_map(policy.get("escalation")).get("paths")).items():
+        before: timedelta | None = None
+        for n, step in enumerate(_list(steps)):
+            path = ("escalation", "paths", code, n)
+            role = _map(step).get("page")
+            if isinstance(role, str) and role not in roles:
+                yield (*path, "page"), f"The path of `{code}` pages `{role}`, {UNDEFINED}.", _all(roles)
+            after = _duration(_map(step).get("after"))
+            if after is not None and before is not None and after <= before:
+                yield (
+                    (*path, "after"),
+                    f"The times of the path of `{code}` do not rise.",
+                    "each step later than the last",
+                )
+            before = after or before
+
+
+def _channels(policy: dict[str, Any]) -> Iterator[Found]:
+    channels = _map(policy.get("channels"))
+    for name, channel in channels.items():
+        kind = _map(channel).get("kind")
+        if kind not in NEEDS:
+            continue
+        for key in NEEDS[kind]:
+            if key not in channel:
+                yield ("channels", name), f"The channel `{name}` needs `{key}`.", f"{key}: env:NAME"
+        for key in channel:
+            if key in ("url", "from", "secret", "ca_file", "path") and key not in TAKES[kind]:
+                yield (
+                    ("channels", name, key),
+                    f"A channel of kind {kind} has no `{key}`.",
+                    _all((*COMMON, *TAKES[kind])),
+                )
+        yield from _fallback(("channels", name, "fallback"), channel.get("fallback"), channels)
+    yield from _fallback(("hearing", "fallback"), _map(policy.get("hearing")).get("fallback"), channels)
+
+
+def _fallback(path: tuple[str | int, ...], name: Any, channels: dict[str, Any]) -> Iterator[Found]:
+    if isinstance(name, str) and name not in channels:
+        yield path, f"There is no channel `{name}` to fall back to.", _all(channels)
+
+
+def _shares(policy: dict[str, Any]) -> Iterator[Found]:
+    hearing = _map(policy.get("hearing"))
+    contact, person = (str(hearing.get(key, "")).rstrip("% ") for key in ("next_contact_at", "next_person_at"))
+    if contact.isdigit() and person.isdigit() and int(contact) >= int(person):
+        path = ("hearing", "next_person_at")
+        yield path, "The next person would be asked before the next contact.", "more than next_contact_at"
+
+
+def _clocks(policy: dict[str, Any]) -> Iterator[Found]:
+    for n, silence in enumerate(_list(policy.get("silences"))):
+        owner = _map(silence).get("owner")
+        if isinstance(owner, str) and owner not in _map(policy.get("people")) | _map(policy.get("teams")):
+            yield (
+                ("silences", n, "owner"),
+                f"`{owner}` is neither a person nor a team.",
+                _all(_map(policy.get("people"))),
+            )
+
+
+def _roles(policy: dict[str, Any]) -> set[str]:
+    own = {role for team in _map(policy.get("teams")).values() for role in _map(_map(team).get("roles"))}
+    return own | set(_map(policy.get("roles")))
+
+
+def _duration(text: Any) -> timedelta | None:
+    try:
+        return duration(text)
+    except ValueError:
+        return None
+
+
+def _map(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _all(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none yet"

@@ -1,0 +1,148 @@
+"""What templates need beside briefing's facts: which step is on, which buttons stand where, names for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from console.showing import read_time
+from incidents.book import Book
+from incidents.lifecycle import LIVE, OPEN
+from incidents.oncall import members
+from incidents.units import spoken
+
+FAR = timedelta(hours=24)  # from then on a time says more than a countdown
+MILESTONES = (
+    ("Began", "began_at"),
+    ("Detected", "detected_at"),
+    ("Acknowledged", "acknowledged_at"),
+    ("Contained", "contained_at"),
+    ("Impact over", "impact_over_at"),
+    ("Resolved", "resolved_at"),
+    ("Stood down", "stood_down_at"),
+    ("Closed", "closed_at"),
+)
+PRESSED_ALONE = ("acknowledge", "seen")  # verbs that ask for nothing
+ASKING = ("decline", "escalate", "contain", "resolve", "stand_down", "reopen")  # verbs that take a sentence
+IN_THE_THUMB_ZONE = ("acknowledge", "seen", "decline")
+
+
+def incident_page(
+    facts: Mapping[str, Any], timeline: Sequence[Mapping[str, Any]], *, book: Book, now: datetime
+) -> dict[str, Any]:
+    """Everything of the incident page that is not in the shell."""
+    shown = {**facts, **derived(facts, now)}
+    verbs = facts["verbs"]
+    refused = [verb for verb in (*PRESSED_ALONE, *ASKING) if not verbs[verb]["allowed"]]
+    nobody_has_it = facts["taken_by"] is None and facts["status"] in OPEN
+    return {
+        "i": shown,
+        "step_now": next((step for step in shown["steps"] if step["n"] == facts["next"]["step"]), None),
+        "any_waits": any(step["waits"] and not step["may_go_early"] for step in shown["steps"]),
+        "timeline": [
+            {**entry, "machine": entry["actor"] == "firedoor", "name": name_of(book, entry["actor"])}
+            for entry in timeline
+        ],
+        "simple": PRESSED_ALONE,
+        "asks": ASKING,
+        "refused": refused,
+        "thumb": [verb for verb in IN_THE_THUMB_ZONE if verbs[verb]["allowed"]] if nobody_has_it else [],
+        "people": everybody(book),
+        "severities": severities(book),
+        "drafts_wait": any(is_draft(one) for one in shown["hearing"]),
+    }
+
+
+def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    ended_at = facts["closed_at"] or facts["stood_down_at"]
+    return {
+        "url": f"/i/{facts['id']}",
+        "is_open": facts["status"] in OPEN,
+        "is_live": facts["status"] in LIVE,
+        "ended_at": ended_at if facts["status"] not in LIVE else None,
+        "hats": [(role, worn["name"]) for role, worn in facts["roles"].items() if worn != facts["taken_by"]],
+        "milestones": [(what, facts[name]) for what, name in MILESTONES if facts[name]],
+        "steps": [
+            {**step, "may_go_early": step["phase"] == "contain" and step["lever"] != "correct_data"}
+            for step in facts["steps"]
+        ],
+        "hearing": [
+            {**one, "far": read_time(one["due_at"]) - now > FAR, "unsent": is_draft(one)} for one in facts["hearing"]
+        ],
+    }
+
+
+def is_draft(audience: Mapping[str, Any]) -> bool:
+    """Whether this audience waits for a draft that the commander may send before it leaves by itself."""
+    unsent = any(person["sent_at"] is None and person["ended"] is None for person in audience["people"])
+    return bool(audience["how"] == "tell" and audience["state"] in ("due", "late", "missed") and unsent)
+
+
+def listed(item: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of the list."""
+    holder = item["taken_by"]
+    ended_at = item["closed_at"] or item["stood_down_at"]
+    return {
+        **item,
+        "holder": holder["name"] if holder else "",
+        "ended_at": ended_at,
+        "nobody": item["status"] in OPEN and not holder,
+    }
+
+
+def severities(book: Book) -> list[dict[str, str]]:
+    """The severity table as a form prints it: code, word, when to choose it, who hears."""
+    return [
+        {"code": code, "label": one.label, "definition": one.definition, "hears": hears_words(one.hears)}
+        for code, one in book.policy.severities.items()
+    ]
+
+
+def hears_words(rows: Sequence[Any]) -> str:
+    """`oncall, tech lead paged within 5 min; leadership told within 30 min`."""
+    verbs = {"page": "paged", "tell": "told", "digest": "told in a digest"}
+    return "; ".join(
+        f"{', '.join(who.replace('_', ' ') for who in row.who)} {verbs[row.how]} "
+        + (f"within {spoken(row.within)}" if row.within else f"at the {row.at.replace('_', ' ')}")
+        for row in rows
+    )
+
+
+def everybody(book: Book) -> list[dict[str, str]]:
+    return [{"id": person, "name": name_of(book, person)} for person in book.policy.people]
+
+
+def services(book: Book) -> list[dict[str, str]]:
+    return [{"id": name, "name": service.name or name} for name, service in book.policy.services.items()]
+
+
+def on_call(book: Book, now: datetime) -> list[dict[str, Any]]:
+    """Each team's roles, and whom each reaches now, by which channels in which order."""
+    policy = book.policy
+    teams = []
+    for name, team in policy.teams.items():
+        roles = [role for role in (*team.roles, *policy.roles) if role]
+        teams.append(
+            {
+                "name": team.name or name,
+                "roles": [
+                    {
+                        "label": role.replace("_", " "),
+                        "people": [reached(book, person) for person in members(policy, name, role, now=now)],
+                    }
+                    for role in dict.fromkeys(roles)
+                ],
+            }
+        )
+    return teams
+
+
+def reached(book: Book, person: str) -> dict[str, str]:
+    channels = [contact.channel for contact in book.policy.contacts(person, "page")]
+    return {"name": name_of(book, person), "by": ", then ".join(channels)}
+
+
+def name_of(book: Book, person: str) -> str:
+    known = book.policy.people.get(person)
+    return (known.name or person) if known else person

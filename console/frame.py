@@ -1,0 +1,155 @@
+"""The frame of every page: what stands around it, who is signed in, and refusals as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, g, redirect, request
+from itsdangerous import BadSignature, URLSafeSerializer
+from werkzeug.exceptions import HTTPException
+
+from console.assets import ASSETS
+from console.facts import name_of
+from console.session import Sessions, SignedIn
+from console.showing import is_web_link, time_words
+from incidents.book import Book
+from incidents.errors import FiredoorError, NotFound, Refused
+from incidents.verbs import Actor
+from ports.database import Database, StoreDown
+from templates.render import render
+
+SAID = "firedoor-said"  # what the last press did, shown once on the next page
+
+
+class Frame:
+    """What the pages share: the database, the book, who is signed in, and how a page is answered."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        book: Callable[[], Book],
+        public_url: str,
+        secret: str,
+        health: Callable[[], Mapping[str, Any]],
+        sign_in_with: str,
+    ) -> None:
+        self.database = database
+        self.book = book
+        self.public_url = public_url.rstrip("/")
+        self.health = health
+        self.sign_in_with = sign_in_with
+        self.sessions = Sessions(database, secret, public_url)
+        self._said = URLSafeSerializer(secret, salt="said")
+
+    # --- answers ---
+
+    def show(self, template: str, *, now: datetime, status: int = 200, refresh: bool = False, **facts: Any) -> Response:
+        """One page. Nothing of it is kept by caches."""
+        book = self.book()
+        me: SignedIn | None = g.get("signed_in")
+        zone = ZoneInfo(book.policy.organisation.tz)
+        shown = {
+            "me": {"id": me.person, "name": name_of(book, me.person)} if me else None,
+            "csrf": me.csrf if me else "",
+            "path": request.path,
+            "now": now.astimezone(UTC).isoformat(),
+            "zone": str(zone),
+            "refresh": refresh and request.method == "GET",
+            "said": self._read_said(),
+            "refusal": "",
+            "notes": book.policy.notes,
+            "troubles": [],
+            "css": ASSETS["console.css"],
+            "js": ASSETS["console.js"],
+            "icon": ASSETS["icon.svg"],
+            "is_web_link": is_web_link,
+            **time_words(now, zone),
+            **facts,
+        }
+        answer = Response(render(template, **shown), status=status, content_type="text/html; charset=utf-8")
+        if SAID in request.cookies:
+            answer.delete_cookie(SAID, path="/")
+        return answer
+
+    def go(self, url: str, said: str = "") -> Response:
+        """After a press: to the page that shows what it did, so that a reload presses nothing."""
+        answer = redirect(url, 303)
+        if said:
+            answer.set_cookie(
+                SAID, self._said.dumps(said), max_age=60, path="/", httponly=True, samesite="Lax",
+                secure=self.sessions.secure,
+            )  # fmt: skip
+        return answer  # type: ignore[return-value]  # werkzeug's Response; Flask's own adds nothing here
+
+    def _read_said(self) -> str:
+        try:
+            return str(self._said.loads(request.cookies.get(SAID, "")))
+        except BadSignature:
+            return ""
+
+    # --- who asks ---
+
+    def actor(self) -> Actor:
+        person = g.signed_in.person
+        return Actor(person, name_of(self.book(), person), "console")
+
+    def guard_sign_in(self, blueprint: Blueprint) -> None:
+        """Every page of the blueprint is for people who are signed in, and every form proves itself."""
+
+        @blueprint.before_request
+        def guard() -> Response | None:
+            token = request.cookies.get(self.sessions.cookie)
+            g.signed_in = self.sessions.read(token)
+            if g.signed_in is None:
+                return self._ask_to_sign_in()
+            if request.method not in ("GET", "HEAD", "OPTIONS") and not self.sessions.is_own_form(
+                request, g.signed_in.csrf
+            ):
+                return self._foreign_form()
+            return None
+
+    def _ask_to_sign_in(self) -> Response:
+        return self.show(
+            "console/signin.html", now=self.database.clock.now(), status=401, good=False, token="", name="",
+            how=self.sign_in_with, typed=typed_text(),
+        )  # fmt: skip
+
+    def _foreign_form(self) -> Response:
+        return self.error("foreign_form", 403)
+
+    # --- refusals ---
+
+    def guard_errors(self, blueprint: Blueprint) -> None:
+        """Everything that goes wrong in the blueprint is a page with a sentence."""
+        blueprint.register_error_handler(FiredoorError, self._refused)
+        blueprint.register_error_handler(StoreDown, lambda _: self.error("store_down", 503))
+        blueprint.register_error_handler(HTTPException, self._http)
+        blueprint.register_error_handler(500, lambda _: self.error("broke", 500))
+
+    def _refused(self, error: FiredoorError) -> Response:
+        if isinstance(error, NotFound):
+            return self.error("not_found", 404, sentence=error.sentence)
+        status = error.status if isinstance(error, Refused) else 409
+        return self.error("refused", status, sentence=error.sentence)
+
+    def _http(self, error: HTTPException) -> Response:
+        kinds = {404: "not_found", 405: "wrong_method", 413: "too_long"}
+        status = error.code or 500
+        return self.error(kinds.get(status, "broke" if status >= 500 else "not_readable"), status)
+
+    def error(self, kind: str, status: int, *, sentence: str = "") -> Response:
+        name = request.view_args.get("name") if request.view_args else None
+        return self.show(
+            "console/error.html", now=self.database.clock.now(), status=status, kind=kind, sentence=sentence,
+            typed=typed_text(), back=f"/i/{name}" if name and kind != "not_found" else "", back_name=name or "",
+        )  # fmt: skip
+
+
+def typed_text() -> str:
+    """What a person wrote into the form that was refused, so that it is never lost."""
+    kept = (request.form.get(name, "") for name in ("text", "note", "reason", "summary", "title"))
+    return next((text[:4000] for text in kept if text.strip()), "") if request.method == "POST" else ""

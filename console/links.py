@@ -1,0 +1,118 @@
+"""The acknowledging link of a page: whoever opens it sees what broke, and only a press acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, request
+from sqlalchemy import Connection, select
+
+from console.facts import derived, name_of
+from console.frame import Frame
+from incidents import tables
+from incidents.briefing import incident_facts
+from incidents.errors import Refused
+from incidents.verbs import Actor, Done, perform
+from ports.database import Work
+from ports.tokens import Signer
+
+VERBS = ("acknowledge", "seen", "decline")  # a link can say these and nothing else: it may have been forwarded
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a token opens: the answer of one person to one page. `fault` says why it opens nothing."""
+
+    incident: str = ""
+    person: str = ""
+    fault: str = ""  # unknown, expired
+
+
+ReadLink = Callable[[Work, str], Link]
+
+
+def link_reader(signer: Signer) -> ReadLink:
+    """Look the token's row up and check its seal. An expired link still names its incident, and does nothing."""
+
+    def read(work: Work, token: str) -> Link:
+        row = _row_of(work.session, signer.row_id(token))
+        if row is None or not signer.genuine(
+            token, row.id, row.salt, row.person, row.incident_id, row.promise_id, row.expires_at
+        ):
+            return Link(fault="unknown")
+        return Link(row.name, row.person, "expired" if row.expires_at <= work.now else "")
+
+    return read
+
+
+def _row_of(session: Connection, row_id: int | None) -> Any:
+    if row_id is None or row_id >= 2**63:
+        return None
+    p, i = tables.person_token, tables.incident
+    return session.execute(select(p, i.c.name).join(i, i.c.id == p.c.incident_id).where(p.c.id == row_id)).first()
+
+
+def links(frame: Frame, read_link: ReadLink) -> Blueprint:
+    """`/ack/<token>`: GET and HEAD show, POST acts. It needs no session and sets no cookie: the token is the proof."""
+    blueprint = Blueprint("links", __name__)
+
+    @blueprint.get("/ack/<token>")
+    def show(token: str) -> Response:
+        with frame.database.read() as work:
+            return _page(frame, work, read_link(work, token))
+
+    @blueprint.post("/ack/<token>")
+    def press(token: str) -> Response:
+        verb = request.form.get("verb", "")
+        book = frame.book()
+
+        def act(work: Work) -> tuple[Link, Done | None]:
+            link = read_link(work, token)
+            if link.fault or verb not in VERBS:
+                return link, None
+            by = Actor(link.person, name_of(book, link.person), "link")
+            done = perform(work.session, verb, link.incident, by=by, fields={}, book=book, now=work.now)
+            work.ring(done.bells)
+            return link, done
+
+        try:
+            link, done = frame.database.perform(act)
+            result, status = (done.said, 200) if done else ("", 422 if not link.fault else 200)
+        except Refused as refused:
+            result, status = refused.sentence, 409
+        with frame.database.read() as work:
+            return _page(frame, work, read_link(work, token), result=result, status=status)
+
+    frame.guard_errors(blueprint)
+    return blueprint
+
+
+def _page(frame: Frame, work: Work, link: Link, *, result: str = "", status: int = 200) -> Response:
+    book = frame.book()
+    page: dict[str, Any] | None = None
+    presses: list[str] = []
+    fault = link.fault
+    if link.incident:
+        facts = incident_facts(work.session, link.incident, book=book, now=work.now)
+        page = {**facts, **derived(facts, work.now)}
+        if not fault and not page["is_open"] and not result:
+            fault = "over"
+        if not fault and not result:
+            presses = [verb for verb in VERBS if facts["verbs"][verb]["allowed"]]
+    return frame.show(
+        "console/link.html",
+        now=work.now,
+        status=status if status != 200 or not link.fault else _status(link.fault),
+        page=page,
+        presses=presses,
+        fault=fault,
+        result=result,
+        name=name_of(book, link.person),
+        console_url=f"{frame.public_url}/i/{link.incident}" if link.incident else f"{frame.public_url}/",
+    )
+
+
+def _status(fault: str) -> int:
+    return 410 if fault == "expired" else 404

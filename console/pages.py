@@ -1,0 +1,159 @@
+"""The pages: the list, the incident, alerts, who is on call, a runbook, the form that declares."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import nh3
+from flask import Blueprint, Response, request
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from console.facts import everybody, incident_page, listed, on_call, services, severities
+from console.frame import Frame
+from console.troubles import troubles
+from incidents import briefing
+from incidents.errors import NotFound
+from ports.database import Work
+
+MOST_SUGGESTED = 20
+MOST_RECENT = 10
+MOST_ENTRIES = 100
+FILTERS = ("decision", "status", "service", "source", "q")
+
+
+def pages(frame: Frame) -> Blueprint:
+    """Everything that a GET shows."""
+    blueprint = Blueprint("pages", __name__)
+
+    @blueprint.get("/")
+    def home() -> Response:
+        with frame.database.read() as work:
+            return home_page(frame, work)
+
+    @blueprint.get("/i/<name>")
+    def incident(name: str) -> Response:
+        with frame.database.read() as work:
+            return incident_answer(frame, work, name)
+
+    @blueprint.get("/alerts")
+    def alerts() -> Response:
+        with frame.database.read() as work:
+            return alerts_page(frame, work)
+
+    @blueprint.get("/alerts/<int(max=9223372036854775807):alert_id>")
+    def alert(alert_id: int) -> Response:
+        with frame.database.read() as work:
+            return alert_answer(frame, work, alert_id)
+
+    @blueprint.get("/people")
+    def people() -> Response:
+        book, now = frame.book(), frame.database.clock.now()
+        return frame.show("console/people.html", now=now, teams=on_call(book, now), severities=severities(book))
+
+    @blueprint.get("/runbooks/<name>")
+    def runbook(name: str) -> Response:
+        found = frame.book().runbooks.get(name)
+        if found is None:
+            raise NotFound(f"There is no runbook “{name}” in the library now.")
+        prose = as_html(found.body)
+        return frame.show("console/runbook.html", now=frame.database.clock.now(), runbook=found, prose=prose)
+
+    @blueprint.get("/declare")
+    def declare() -> Response:
+        typed = {"title": "", "service": request.args.get("service", ""), "severity": "", "summary": ""}
+        return declare_page(frame, frame.database.clock.now(), typed)
+
+    frame.guard_sign_in(blueprint)
+    frame.guard_errors(blueprint)
+    return blueprint
+
+
+def home_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "") -> Response:
+    """Open incidents worst first, alerts that wait for a person, and what ended lately."""
+    book, session, now = frame.book(), work.session, work.now
+    worst = briefing.incident_list(session, filters={"status": "open"}, limit=200, book=book, now=now)
+    ended = briefing.incident_list(session, filters={"status": "ended"}, limit=MOST_RECENT, book=book, now=now)
+    waiting = briefing.alert_list(
+        session, filters={"decision": "suggest", "status": "firing"}, limit=MOST_SUGGESTED, now=now
+    )
+    return frame.show(
+        "console/list.html",
+        now=now,
+        status=status,
+        refusal=refusal,
+        refresh=True,
+        troubles=troubles(frame.health()),
+        open=[listed(item) for item in worst["items"]],
+        recent=[listed(item) for item in ended["items"]],
+        suggested=waiting["items"],
+        more_suggested=waiting["next"] is not None,
+        severities=severities(book),
+        default_severity=list(book.policy.severities)[-1],
+    )
+
+
+def incident_answer(
+    frame: Frame, work: Work, name: str, *, status: int = 200, refusal: str = "", typed: str = ""
+) -> Response:
+    """The incident's page; after a refused press it says why on top, and keeps what was typed."""
+    book = frame.book()
+    facts = briefing.incident_facts(work.session, name, book=book, now=work.now)
+    most = 1000 if "all" in request.args else MOST_ENTRIES
+    timeline = briefing.newest_entries(work.session, name, limit=most)
+    return frame.show(
+        "console/incident.html",
+        now=work.now,
+        status=status,
+        refusal=refusal,
+        refresh=True,
+        troubles=troubles(frame.health()),
+        typed=typed,
+        earlier=len(timeline) == MOST_ENTRIES,
+        **incident_page(facts, timeline, book=book, now=work.now),
+    )
+
+
+def alerts_page(frame: Frame, work: Work) -> Response:
+    filters = {name: request.args.get(name, "").strip()[:200] for name in FILTERS}
+    cursor = request.args.get("cursor") or None
+    found = briefing.alert_list(work.session, filters=filters, limit=50, cursor=cursor, now=work.now)
+    given = {name: value for name, value in filters.items() if value}
+    more = f"/alerts?{urlencode({**given, 'cursor': found['next']})}" if found["next"] else ""
+    return frame.show(
+        "console/alerts.html", now=work.now, filters=filters, filtered=bool(given), alerts=found["items"], more=more
+    )
+
+
+def alert_answer(frame: Frame, work: Work, alert_id: int, *, status: int = 200, refusal: str = "") -> Response:
+    book = frame.book()
+    return frame.show(
+        "console/alert.html",
+        now=work.now,
+        status=status,
+        refusal=refusal,
+        alert=briefing.alert_facts(work.session, alert_id),
+        severities=severities(book),
+        default_severity=list(book.policy.severities)[-1],
+    )
+
+
+def declare_page(frame: Frame, now: datetime, typed: Any, *, status: int = 200, refusal: str = "") -> Response:
+    book = frame.book()
+    return frame.show(
+        "console/declare.html",
+        now=now,
+        status=status,
+        refusal=refusal,
+        typed=typed,
+        services=services(book),
+        severities=severities(book),
+        people=everybody(book),
+    )
+
+
+def as_html(markdown: str) -> Markup:
+    """A runbook's prose: no HTML of its own, and whatever is left is cleaned once more."""
+    return Markup(nh3.clean(MarkdownIt("commonmark", {"html": False}).render(markdown[:200_000])))  # noqa: S704

@@ -1,0 +1,34 @@
+"""The console as blueprints: its pages, its forms, the acknowledging links and the files that they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint
+
+from console.assets import assets
+from console.deeds import deeds
+from console.doors import doors
+from console.frame import Frame
+from console.links import ReadLink, links
+from console.pages import pages
+from incidents.book import Book
+from ports.database import Database
+
+
+def console(
+    *,
+    database: Database,
+    book: Callable[[], Book],
+    read_link: ReadLink,
+    public_url: str,
+    secret: str,
+    health: Callable[[], Mapping[str, Any]],
+    sign_in_with: str = "firedoor users sign-in",
+) -> list[Blueprint]:
+    """Everything that shows. `health` is what /readyz says; `sign_in_with` is the command that makes a new link."""
+    frame = Frame(
+        database=database, book=book, public_url=public_url, secret=secret, health=health, sign_in_with=sign_in_with
+    )
+    return [pages(frame), deeds(frame), doors(frame), links(frame, read_link), assets()]

@@ -1,0 +1,58 @@
+"""How a page says times: pure functions that templates call. Times come in as ISO texts of the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+
+def spoken(span: timedelta) -> str:
+    """`45 s`, `12 min`, `2 h 15 min`, `3 d`: two units at most, cut rather than rounded."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d"
+
+
+def read_time(value: str | datetime) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def time_words(now: datetime, zone: tzinfo) -> dict[str, Callable[..., Any]]:
+    """The functions that every template has for times, bound to this page's `now` and time zone."""
+
+    def at(value: str | datetime) -> str:
+        moment = read_time(value).astimezone(zone)
+        here = now.astimezone(zone)
+        if moment.date() == here.date():
+            return f"{moment:%H:%M}"
+        if moment.year == here.year:
+            return f"{moment:%a} {moment.day} {moment:%b %H:%M}"
+        return f"{moment.day} {moment:%b %Y %H:%M}"
+
+    def ago(value: str | datetime) -> str:
+        return spoken(now - read_time(value))
+
+    def until(value: str | datetime) -> str:
+        left = read_time(value) - now
+        return f"in {spoken(left)}" if left >= timedelta(0) else f"{spoken(-left)} late"
+
+    def is_past(value: str | datetime) -> bool:
+        return read_time(value) < now
+
+    def took(began: str | datetime, ended: str | datetime) -> str:
+        return spoken(read_time(ended) - read_time(began))
+
+    return {"at": at, "ago": ago, "until": until, "is_past": is_past, "took": took}
+
+
+def is_web_link(url: object) -> bool:
+    """Only http and https may become a link: labels and annotations are written by strangers."""
+    return isinstance(url, str) and url.lower().startswith(("https://", "http://"))

@@ -1,0 +1,113 @@
+"""A real browser on a real site: the whole of Firedoor behind an HTTP server, and Debian's chromium before it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from sqlalchemy import insert
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from firedoor.web import create_app
+from incidents import tables
+from ports.tokens import hash_token, new_token
+from tests.fixtures.desk import Desk, OpenDesk
+
+INSTALL = "these tests need a browser: apt-get install chromium (or put one named chromium on PATH)"
+ARGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WARNING = {"alertname": "QueueGrows", "service": "mailer", "severity": "warning", "queue": "newsletter"}
+CHECKOUT = {"alertname": "CheckoutErrorRateHigh", "service": "checkout", "severity": "critical", "env": "prod"}
+
+
+class Silent(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
+        pass
+
+
+@dataclass
+class Site:
+    """A desk whose web process listens on a port of this machine."""
+
+    desk: Desk
+    url: str
+    pages: list[Page] = field(default_factory=list)
+
+    def sign_in_link(self, person: str = "ada") -> str:
+        token = new_token()
+        with self.desk.house.database.work() as work:
+            work.session.execute(
+                insert(tables.credential).values(
+                    kind="signin", token_hash=hash_token(token), person=person, created_at=work.now
+                )
+            )
+        return f"{self.url}/signin?token={token}"
+
+    def sign_in(self, page: Page, person: str = "ada") -> None:
+        page.goto(self.sign_in_link(person))
+        page.get_by_role("button", name="Sign in as").click()
+        page.wait_for_url(f"{self.url}/")
+
+    def fires(self, labels: dict[str, str], **annotations: str) -> None:
+        self.desk.alertmanager_says("firing", labels=labels, annotations=annotations)
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Browsers see pages, not databases: one kind is enough here."""
+    return sqlite_url
+
+
+@pytest.fixture
+def site(open_desk: OpenDesk) -> Iterator[Site]:
+    desk = open_desk()
+    server = make_server("127.0.0.1", 0, create_app(desk.house), threaded=True, request_handler=Silent)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    yield Site(desk, f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    serving.join()
+    server.server_close()
+    desk.news()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail(INSTALL)
+        pytest.skip(INSTALL)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=ARGS)
+        yield found
+        found.close()
+
+
+@dataclass
+class Visit:
+    """A page of a browser, and whatever its console complained about."""
+
+    context: BrowserContext
+    page: Page
+    complaints: list[str]
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """A desktop visit that fails the test if the browser complains."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield Visit(context, page, complaints)
+    context.close()
+    assert complaints == []

@@ -300,7 +300,8 @@ def _act(action: str, why: str, verb: str | None, step: int | None = None) -> di
 
 def _next_containment(steps: Sequence[Row[Any]]) -> dict[str, Any]:
     waiting = [one for one in steps if one.state == "waiting"]
-    first = next((one for one in waiting if one.phase in ("confirm", "contain")), None)
+    rungs = [one for one in waiting if one.phase in ("confirm", "contain") and one.lever != containment.LAST_RESORT]
+    first = rungs[0] if rungs else None
     worked = [one for one in steps if one.phase == "contain" and one.state == "done"]
     if worked:
         return _act("Mark it as contained", f"Step {worked[-1].n} worked: does the harm still grow?", "contain")
@@ -447,7 +448,7 @@ def _alert_outline(row: Row[Any]) -> dict[str, Any]:
         "annotations": row.annotations,
         "value": row.value,
         "link": row.link,
-        "count": row.count,
+        "count": row._mapping["count"],
         "service": row.service,
         "severity": row.severity,
         "decision": row.decision,

@@ -67,7 +67,8 @@ def is_unlocked(incident: Any, steps: Sequence[Any]) -> bool:
     """Diagnosis may begin: contained, or no rung applies any more, or the commander unlocked it with a reason."""
     if incident.status != ACTIVE or incident.snapshot.get("unlocked"):
         return True
-    return all(step.state in ("failed", "skipped") for step in steps if step.phase == "contain")
+    rungs = [step for step in steps if step.phase == "contain" and step.lever != LAST_RESORT]
+    return all(step.state in ("failed", "skipped") for step in rungs)
 
 
 def outcome(
@@ -122,7 +123,7 @@ def outcome(
 
 
 def _may_go_early(step: Any) -> bool:
-    return step.phase == "contain" and step.lever != LAST_RESORT
+    return bool(step.phase == "contain" and step.lever != LAST_RESORT)
 
 
 def unlock(

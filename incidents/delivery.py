@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select, update
 
@@ -15,6 +15,7 @@ from incidents.lifecycle import CLOSED, OPEN
 from incidents.promises import Bell, Outcome
 
 t = tables
+Purpose = Literal["page", "tell"]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def digest_incidents(session: Connection, row: Row[Any], book: Book) -> Sequence
     )
 
 
-def _contact(book: Book, row: Row[Any], purpose: str) -> Any | None:
+def _contact(book: Book, row: Row[Any], purpose: Purpose) -> Any | None:
     """The contact this message goes to: addresses are looked up at the moment of sending, so a mended one counts."""
     contacts = book.policy.contacts(row.target, purpose)
     if not contacts:
@@ -118,7 +119,7 @@ def _contact(book: Book, row: Row[Any], purpose: str) -> Any | None:
 
 
 def _to_person(
-    session: Connection, incident: Row[Any], row: Row[Any], purpose: str, book: Book, now: datetime
+    session: Connection, incident: Row[Any], row: Row[Any], purpose: Purpose, book: Book, now: datetime
 ) -> Prepared | Skip:
     contact = _contact(book, row, purpose)
     if contact is None:

@@ -6,7 +6,7 @@ its first step is due `again_every` after the last step of the lap before, the o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,7 +60,7 @@ def holds_while_clear(severity: str, flapping: bool) -> bool:
 
 
 def next_target(
-    path: Sequence[dict[str, Any]], roles: dict[str, Sequence[str]], paged: set[str]
+    path: Sequence[dict[str, Any]], roles: Mapping[str, Sequence[str]], paged: set[str]
 ) -> tuple[str, list[str]]:
     """The first step of the path that names somebody who was not paged yet: (role, people), or ("", [])."""
     for step in path:

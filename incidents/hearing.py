@@ -157,12 +157,12 @@ def counts_as_heard(row: Any) -> bool:
     """
     if row.heard_at is None or row.evidence == "decline":
         return False
-    return row.how != PAGE or row.asked_as == PAGE or row.evidence == "acknowledge"
+    return bool(row.how != PAGE or row.asked_as == PAGE or row.evidence == "acknowledge")
 
 
 def heard_at(rows: Sequence[Any]) -> datetime | None:
     """When the audience had heard: its first person, or its last where everyone must hear. None: not yet."""
-    times = [row.heard_at for row in rows if counts_as_heard(row)]
+    times: list[datetime] = [row.heard_at for row in rows if counts_as_heard(row)]
     people = [row for row in rows if row.person]
     if not times:
         return None

@@ -117,7 +117,7 @@ def _moved(
         "ends_at": alert.ends_at,
         "last_seen_at": max(row.last_seen_at, received_at),
         "resolved_at": received_at if what == "resolved" else row.resolved_at,
-        "count": row.count + 1,
+        "count": row._mapping["count"] + 1,
         "recent": _recent(row.recent, received_at, now) if is_firing else row.recent,
         "inbox_id": inbox_id,
     }

@@ -54,7 +54,7 @@ def message_facts(
         "purpose": PURPOSE.get(why, "page" if row.kind == "page" else "tell"),
         "why": why,
         "first": first_step(session, incident),
-        "why_you": _why_you(incident, row, book),
+        "why_you": why_you(incident, row, book),
         "also_told": _also_told(session, incident, row, book),
         "tried": _tried(session, incident, book) if row.kind == "page" and why != "first" else [],
         "who_has_it": briefing.who_has_it(incident, book),
@@ -97,6 +97,7 @@ def first_step(session: Connection, incident: Row[Any]) -> str:
     """The first containment step that is not tried yet, as one line: what to do first (U1)."""
     steps = store.steps_of(session, incident.id)
     waiting = [step for step in steps if step.phase == "contain" and step.state == "waiting"]
+    waiting = [step for step in waiting if step.lever != containment.LAST_RESORT]
     if waiting:
         return briefing.one_line(waiting[0].text)
     if incident.status != "active" or not containment.is_unlocked(incident, steps):
@@ -104,7 +105,8 @@ def first_step(session: Connection, incident: Row[Any]) -> str:
     return "No containment step is left: escalate, or diagnose."
 
 
-def _why_you(incident: Row[Any], row: Row[Any], book: Book) -> str:
+def why_you(incident: Any, row: Any, book: Book) -> str:
+    """Why this person is asked (U6)."""
     template = WHY_YOU.get(row.facts.get("why", ""), "")
     audiences = " and ".join(paging.label(book, name).lower() for name in row.facts.get("audiences", ())) or "the list"
     team = book.policy.teams.get(incident.team)

@@ -55,7 +55,7 @@ def plan_of(
         rules.severities[severity].hears,
         roles,
         began=now,
-        next_at=lambda what: calendar.next_at(rules.calendar, what, after=now),
+        next_at=lambda what: calendar.next_at(rules.calendar, what, after=now),  # type: ignore[arg-type]
     )
     return hearing.plan(
         wanted,

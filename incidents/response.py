@@ -440,7 +440,7 @@ def _resolved(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, no
 
 def unreadable(session: Connection, *, source: str, inbox_id: int, why: str, book: Book, now: datetime) -> list[Bell]:
     """An authentic body that nobody understands opens an incident of its own, never a 5xx loop."""
-    said = {"source": source, "why": clean_line(why), "inbox_id": inbox_id}
+    said = {"sender": source, "why": clean_line(why), "inbox_id": inbox_id}
     return _open_for_machine(
         session, key=["unreadable", source], title=f"Unreadable alert from {source}", code="opened.unreadable",
         severity=UNREADABLE_SEVERITY, said=said, book=book, now=now,

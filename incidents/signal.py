@@ -98,9 +98,9 @@ def close_self_cleared(session: Connection, incident: Row[Any], *, now: datetime
     paging.cancel_all(session, incident, why="cleared by itself", now=now)
     paging.end_hearing(session, incident, why="self_cleared")
     asked = paging.asked_people(session, incident)
-    at = f"{(incident.cleared_at or now):%H:%M} UTC"
+    when = f"{(incident.cleared_at or now):%H:%M} UTC"
     if asked:
-        store.write(session, incident.id, "self_cleared", now=now, at=at)
+        store.write(session, incident.id, "self_cleared", now=now, when=when)
     else:
         store.write(session, incident.id, "self_cleared.unsent", now=now)
     incident = store.change_incident(

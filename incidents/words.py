@@ -9,7 +9,7 @@ TIMELINE = {
     "opened.mapping": "{name} opened: {title}. No runbook is armed for it; its severity label says {severity}.",
     "opened.person": "{name} declared by {person}: {title}.",
     "opened.suggestion": "{name} opened by {person} from a suggested alert: {title}.",
-    "opened.unreadable": "{name} opened: an authentic delivery of {source} could not be understood ({why}). "
+    "opened.unreadable": "{name} opened: an authentic delivery of {sender} could not be understood ({why}). "
     "Its raw body is kept as inbox entry {inbox_id}.",
     "opened.parked": "{name}: a dangerous promise is parked ({kind}): whether it took effect can't be known. "
     "It will not be run again by itself.",
@@ -30,7 +30,7 @@ TIMELINE = {
     "signal.stale": "Signal stale: {title} was not repeated since {since}, and no resolve came. A silence does that. "
     "It is not taken for resolved.",
     "self_cleared.unsent": "Cleared before the first page left: nobody was paged.",
-    "self_cleared": "Cleared by itself at {at}. Nobody had acknowledged; everyone who was asked is told.",
+    "self_cleared": "Cleared by itself at {when}. Nobody had acknowledged; everyone who was asked is told.",
     "self_cleared.often": "This is the {count}. time in 7 days that it cleared by itself. "
     "Follow-up: mend the runbook or the alert rule.",
     "resolved.signal": "Resolved: the signal stayed clear for {after}. Contained and impact over are marked “by signal”.",

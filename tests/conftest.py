@@ -7,4 +7,6 @@ pytest_plugins = [
     "tests.fixtures.valkey",
     "tests.fixtures.smtp",
     "tests.fixtures.alertmanager",
+    "tests.fixtures.recorder",
+    "tests.fixtures.desk",
 ]

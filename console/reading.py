@@ -43,7 +43,7 @@ def actor(session: Connection, request: Request, *, book: Book, now: datetime) -
             "Ask for a token of your own."
         )
     via = "cli" if request.headers.get("User-Agent", "").startswith("firedoor-cli/") else "api"
-    return Actor(person=person, name=book.policy.people[person].name, via=via)
+    return Actor(person=person, name=book.policy.people[person].name or person, via=via)
 
 
 def _owner(session: Connection, token: str, now: datetime) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, update
 
 from firedoor.settings import Settings
 from incidents.policy import Policy
@@ -17,8 +17,8 @@ from ports.tokens import hash_token, new_token
 SIGN_IN_LASTS = timedelta(hours=24)
 
 
-def keep_api_token(settings: Settings, person: str = "firedoor") -> None:
-    """Make the token of HOME/secrets/api_token valid. The table keeps its hash alone."""
+def keep_api_token(settings: Settings, person: str) -> None:
+    """Make the token of HOME/secrets/api_token valid, for that person. The table keeps its hash alone."""
     token = (settings.secrets_folder / "api_token").read_text(encoding="utf-8").strip()
     _perform(settings, lambda work: _keep(work, "api", token, person, None))
 
@@ -30,6 +30,13 @@ def new_sign_in(settings: Settings, person: str) -> str:
     return token
 
 
+def new_api_token(settings: Settings, person: str) -> str:
+    """A token of the JSON API that counts until it is taken back."""
+    token = new_token()
+    _perform(settings, lambda work: _keep(work, "api", token, person, None))
+    return token
+
+
 def owner(policy: Policy) -> str:
     """Who stands at this machine: the shipped policy's `me`, else the first person whom the policy names."""
     return "me" if "me" in policy.people else next(iter(policy.people), "me")
@@ -37,8 +44,9 @@ def owner(policy: Policy) -> str:
 
 def _keep(work: Work, kind: str, token: str, person: str, lasts: timedelta | None) -> None:
     digest = hash_token(token)
-    if work.session.execute(select(credential.c.id).where(credential.c.token_hash == digest)).first():
-        return
+    known = credential.c.token_hash == digest
+    if work.session.execute(update(credential).where(known).values(person=person)).rowcount:
+        return  # a policy may have named somebody else since
     expires_at = work.now + lasts if lasts else None
     work.session.execute(
         insert(credential).values(

@@ -1,0 +1,5 @@
+"""`python -m firedoor` is `firedoor`."""
+
+from firedoor.cli import main
+
+main()

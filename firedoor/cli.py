@@ -1,0 +1,269 @@
+"""The command line. Imports stay inside the commands, so that `firedoor --help` answers at once.
+
+Exit codes: 0 done; 1 refused, or faults were found; 2 wrong usage; 3 Firedoor or its database can't be reached.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from firedoor import __version__
+from firedoor.commands import AS_JSON, COMMANDS
+from incidents.errors import FiredoorError
+
+if TYPE_CHECKING:
+    from firedoor.settings import Settings
+
+REFUSED, UNREACHABLE = 1, 3
+EPILOG = "Exit codes: 0 done; 1 refused or faults found; 2 wrong usage; 3 can't be reached."
+
+
+class Group(click.Group):
+    """Tells people in a sentence what was refused, instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FiredoorError as refused:
+            _tell(refused)
+            sys.exit(UNREACHABLE if refused.code in ("unreachable", "store_down") else REFUSED)
+        except Exception as error:
+            from ports.database import is_store_down
+
+            if not is_store_down(error):
+                raise
+            click.echo("The database can't be reached, or has no tables yet. Nothing was done.", err=True)
+            click.echo("Look at FIREDOOR_DATABASE_URL; `firedoor db upgrade` makes the tables.", err=True)
+            sys.exit(UNREACHABLE)
+
+
+def _tell(refused: FiredoorError) -> None:
+    from firedoor.screen import as_json, plain
+
+    problem = getattr(refused, "problem", None)
+    if problem is not None and "--json" in sys.argv:
+        as_json(problem)
+    click.echo(plain(refused.sentence), err=True)
+
+
+@click.group(
+    cls=Group, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}
+)
+@click.version_option(__version__, prog_name="firedoor")
+def main() -> None:
+    """Firedoor opens one incident for an alert, pages the right people in their minutes, and contains before it
+    diagnoses."""
+
+
+def settings() -> Settings:
+    from firedoor.settings import Settings
+
+    return Settings.from_env()
+
+
+# --- before anything runs ---------------------------------------------------------------------------------------------
+
+
+@main.command()
+@AS_JSON
+def check(as_json: bool) -> None:
+    """Check the policy and the runbooks: all faults at once."""
+    from firedoor import screen
+    from firedoor.checking import check as checked_of
+
+    _quiet_logs()
+    checked = checked_of(settings())
+    if as_json:
+        screen.as_json(checked.facts())
+    else:
+        for fault in checked.faults:
+            screen.say(fault)
+        for note in checked.notes:
+            screen.say(f"note: {note}")
+        count = len(checked.faults)
+        screen.say(
+            f"{count} fault{'s' if count > 1 else ''}. Nothing was changed; mend the lines above."
+            if count
+            else f"The policy and {len(checked.facts()['runbooks'])} runbooks are good."
+        )
+    sys.exit(REFUSED if checked.faults else 0)
+
+
+@main.command()
+@click.argument("payload", type=click.File("rb"))
+@click.option("--source", default="alertmanager", show_default=True, help="The source whose payload it is.")
+@AS_JSON
+def simulate(payload: Any, source: str, as_json: bool) -> None:
+    """Say what a sender's PAYLOAD (a file, or - for standard input) would do. Nothing is stored, nobody is paged."""
+    from firedoor import screen
+    from firedoor.sheet import print_simulation
+    from firedoor.trial import trial
+
+    _quiet_logs()
+    found = trial(settings(), source, payload.read())
+    if as_json:
+        screen.as_json({"alerts": [{**one.simulated, "texts": one.texts} for one in found]})
+        return
+    for n, one in enumerate(found):
+        if n:
+            screen.say("\n" + "-" * 78 + "\n")
+        print_simulation(one.simulated, one.texts)
+    if not found:
+        screen.say("The payload holds no alert.")
+
+
+@main.command()
+@click.option("--send", "send_to", metavar="PERSON", help="Deliver a test message to this person.")
+@AS_JSON
+def doctor(send_to: str | None, as_json: bool) -> None:
+    """Look at every part that a page needs on its way."""
+    from dataclasses import asdict
+
+    from firedoor import screen
+    from firedoor.doctor import examine
+    from ports.clock import SystemClock
+
+    _quiet_logs()
+    findings = list(examine(settings(), now=SystemClock().now(), send_to=send_to))
+    if as_json:
+        screen.as_json({"findings": [asdict(one) for one in findings]})
+    else:
+        screen.table(("", "part", "what was found"), [(one.verdict, one.what, one.why) for one in findings])
+    sys.exit(REFUSED if any(one.verdict == "fault" for one in findings) else 0)
+
+
+# --- the processes ----------------------------------------------------------------------------------------------------
+
+
+@main.command()
+def up() -> None:
+    """Start everything here: web, workers, clock, Valkey, SQLite."""
+    from firedoor.up import up as start
+
+    sys.exit(start(settings()))
+
+
+@main.command()
+def web() -> None:
+    """Serve the hooks, the console and the API."""
+    from firedoor.processes import run_web
+
+    run_web(settings())
+
+
+@main.command()
+@click.option("--lane", type=click.Choice(["page", "act"]), help="Only this lane; both in two processes unless told.")
+def worker(lane: str | None) -> None:
+    """Take in deliveries and keep promises, when Redis rings."""
+    from firedoor.processes import run_worker
+
+    run_worker(settings(), lane)
+
+
+@main.command()
+def clock() -> None:
+    """Look for what is due, once a second, with or without Redis."""
+    from firedoor.processes import run_clock
+
+    run_clock(settings())
+
+
+@main.command()
+@AS_JSON
+def release(as_json: bool) -> None:
+    """Make the home, its secrets and the tables, before a new version starts."""
+    from firedoor import screen
+    from firedoor.processes import release as prepare
+
+    prepared = prepare(settings())
+    told = {"home": str(prepared.home), "said": f"Ready: {prepared.home} has its secrets, the tables are migrated."}
+    screen.as_json(told) if as_json else screen.say(told["said"])
+
+
+# --- this installation ------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command("upgrade")
+@AS_JSON
+def db_upgrade(as_json: bool) -> None:
+    """Bring the tables to the newest migration."""
+    import migrations
+    from firedoor import screen
+
+    told = settings()
+    if told.database_url.startswith("sqlite:///"):
+        Path(told.database_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    migrations.upgrade(told.database_url)
+    at = migrations.current(told.database_url)
+    screen.as_json({"revision": at}) if as_json else screen.say(f"The tables are at {at}.")
+
+
+@main.group()
+def users() -> None:
+    """People who sign in to the console."""
+
+
+@users.command("signin")
+@click.argument("person")
+@AS_JSON
+def users_signin(person: str, as_json: bool) -> None:
+    """Print a link that signs PERSON in to the console, once, within a day."""
+    from firedoor import screen
+    from firedoor.credentials import new_sign_in
+
+    told = settings()
+    _see_that_known(told, person)
+    url = f"{told.public_url}/signin?token={new_sign_in(told, person)}"
+    screen.as_json({"person": person, "url": url}) if as_json else screen.say(url)
+
+
+@main.group()
+def tokens() -> None:
+    """Tokens of the JSON API."""
+
+
+@tokens.command("new")
+@click.argument("person")
+@AS_JSON
+def tokens_new(person: str, as_json: bool) -> None:
+    """Print a new API token of PERSON. Only its hash is kept: it is shown once."""
+    from firedoor import screen
+    from firedoor.credentials import new_api_token
+
+    told = settings()
+    _see_that_known(told, person)
+    token = new_api_token(told, person)
+    screen.as_json({"person": person, "token": token}) if as_json else screen.say(token)
+
+
+def _see_that_known(told: Settings, person: str) -> None:
+    from firedoor.shelf import Shelf
+    from incidents.errors import NotFound
+
+    _quiet_logs()
+    people = Shelf(told).current().policy.people
+    if person not in people:
+        known = ", ".join(sorted(people)) or "nobody"
+        raise NotFound(f"The policy knows nobody called {person}. Nothing was made. It knows: {known}.")
+
+
+def _quiet_logs() -> None:
+    """What the log says about faults, these commands print themselves."""
+    import logging
+
+    import structlog
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+for command in COMMANDS:
+    main.add_command(command)

@@ -1,0 +1,52 @@
+"""What the command line prints: tables that fit 80 columns, texts from outside made harmless, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def console(*, err: bool = False) -> Console:
+    """No markup and no emoji codes: a label such as `[/prod]` is somebody's text, not ours."""
+    return Console(markup=False, emoji=False, highlight=False, stderr=err, soft_wrap=False)
+
+
+def plain(value: object) -> str:
+    """Without control characters: a label must not move somebody's cursor."""
+    return "" if value is None else CONTROL.sub("", str(value))
+
+
+def say(text: object = "") -> None:
+    click.echo(plain(text))
+
+
+def as_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """One row a thing; the last column takes what is left and wraps."""
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title or None, title_justify="left")
+    for heading in headings[:-1]:
+        shown.add_column(heading, overflow="fold", no_wrap=False)
+    shown.add_column(headings[-1], overflow="fold", ratio=1)
+    for row in rows:
+        shown.add_row(*(Text(plain(cell)) for cell in row))
+    console().print(shown)
+
+
+def moment(text: str | None) -> str:
+    """`11-21 14:37:05Z`; times on screen are UTC."""
+    if not text:
+        return ""
+    return f"{datetime.fromisoformat(text):%m-%d %H:%M:%SZ}"

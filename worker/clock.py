@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Row, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from incidents import promises
+from incidents import promises, response
 from incidents.promises import Bell, Outcome
 from incidents.tables import counter, inbox, part, promise
 from ports.clock import Clock
@@ -73,7 +73,7 @@ class Ticker:
     keeper: Keeper
     taker: Taker
     book: Callable[[], Any]
-    audit: Callable[..., list[Bell]] | None = None
+    audit: Callable[..., list[Bell]] = response.audit
     pulse: Callable[[], None] = field(default=lambda: None)
 
     def __post_init__(self) -> None:
@@ -197,14 +197,9 @@ class Ticker:
         if time.monotonic() < self._audit_at:
             return
         self._audit_at = time.monotonic() + AUDIT_EVERY
-        audit = self.audit
-        if audit is None:
-            from incidents import response
-
-            audit = response.audit
         try:
             with self.database.work(wait=STORE_WAIT) as work:
-                work.ring(audit(work.session, book=self.book(), now=work.now))
+                work.ring(self.audit(work.session, book=self.book(), now=work.now))
         except StoreDown:
             raise
         except Exception:

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 import structlog
 from sqlalchemy import Connection, Row, select
 
-from incidents import promises
+from incidents import promises, response
 from incidents.promises import Bell, Outcome
 from incidents.tables import promise
 from ports.clock import Clock
@@ -89,7 +89,7 @@ class Keeper:
     threads: int = 8
     patience: float = 30.0  # how long `drain` waits for what is under way; it ends by itself without being waited for
     pulse: Callable[[], None] = field(default=lambda: None)
-    parked: Callable[..., list[Bell]] | None = None  # pages a person; the real one unless a test says otherwise
+    parked: Callable[..., list[Bell]] = response.parked  # pages a person
     _home: _Home | None = field(default=None, init=False, repr=False)
 
     def drain(self, lane: str, *, limit: int = 100) -> int:
@@ -329,19 +329,12 @@ class Keeper:
                 bells.extend(settled(session, row, outcome, state, self.book(), work.now))
 
         def paged(session: Connection) -> None:
-            bells.extend(self._parked()(session, row, book=self.book(), now=work.now))
+            bells.extend(self.parked(session, row, book=self.book(), now=work.now))
 
         self._attempted(work.session, told, "promise.settled_failed", row)
         if state == "parked":
             self._attempted(work.session, paged, "promise.parked_untold", row)
         work.ring(bells)
-
-    def _parked(self) -> Callable[..., list[Bell]]:
-        if self.parked is not None:
-            return self.parked
-        from incidents import response
-
-        return response.parked
 
     def _attempted(self, session: Connection, what: Callable[[Connection], None], event: str, row: Row[Any]) -> bool:
         """Do it in a savepoint: its own fault undoes it alone. A store that is down undoes everything."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy import Connection, Row, and_, func, literal_column, select, text, update
 
+from incidents import intake, response
 from incidents.alerts import Alert
 from incidents.errors import MalformedPayload
 from incidents.promises import Bell
@@ -50,24 +51,6 @@ class Parsed:
     failed: Exception | None = None
 
 
-def _take(*subject: Any, **how: Any) -> Any:
-    from incidents import intake
-
-    return intake.take(*subject, **how)
-
-
-def _triage(*subject: Any, **how: Any) -> list[Bell]:
-    from incidents import response
-
-    return response.triage(*subject, **how)
-
-
-def _unreadable(*subject: Any, **how: Any) -> list[Bell]:
-    from incidents import response
-
-    return response.unreadable(*subject, **how)
-
-
 @dataclass
 class Taker:
     """Drains the inbox, and then the pages that came of it: a page does not wait for a second trip through Redis."""
@@ -77,9 +60,9 @@ class Taker:
     sources: Mapping[str, Source]
     book: Callable[[], Any]
     keeper: Keeper | None = None
-    take: Callable[..., Any] = _take
-    triage: Callable[..., list[Bell]] = _triage
-    unreadable: Callable[..., list[Bell]] = _unreadable
+    take: Callable[..., Any] = intake.take
+    triage: Callable[..., list[Bell]] = response.triage
+    unreadable: Callable[..., list[Bell]] = response.unreadable
     pulse: Callable[[], None] = field(default=lambda: None)
 
     def drain(self, limit: int = 400) -> int:
@@ -136,6 +119,8 @@ class Taker:
             work.bells = [bell for bell in work.bells if bell[0] != "page"]
 
     def _parse(self, row: Row[Any]) -> Parsed:
+        if row.attempts > TRIES:
+            return Parsed(row, unreadable=f"{TRIES} tries to read it ended without a word")
         try:
             settings = self.book().policy.sources.get(row.source)
             source = self.sources.get(settings.kind) if settings is not None else None

@@ -20,8 +20,8 @@ SAMPLE = {
     "alerts": [
         {
             "status": "firing",
-            "labels": {"alertname": "DatabaseConnectionFailure", "service": "auth", "severity": "critical"},
-            "annotations": {"summary": "A sample alert: auth can't reach its database"},
+            "labels": {"alertname": "DBConnectionErrors", "service": "webapp-prod", "severity": "critical"},
+            "annotations": {"summary": "A sample alert: webapp-prod can't reach its database"},
             "startsAt": "2026-01-01T00:00:00Z",
             "endsAt": "0001-01-01T00:00:00Z",
             "generatorURL": "",

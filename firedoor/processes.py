@@ -14,9 +14,10 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 import migrations
-from firedoor.credentials import keep_api_token
+from firedoor.credentials import keep_api_token, owner
 from firedoor.logs import set_up_logs
 from firedoor.settings import Settings, WrongSettings
+from firedoor.shelf import Shelf
 from firedoor.supervisor import Part, Supervisor
 from firedoor.vitals import Pulse, die_with, name_process
 from firedoor.web import create_app
@@ -76,7 +77,7 @@ def release(settings: Settings) -> Settings:
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = settings.write_missing_secrets()
     migrations.upgrade(settings.database_url)
-    keep_api_token(settings)
+    keep_api_token(settings, owner(Shelf(settings).current().policy))
     return settings
 
 

@@ -64,7 +64,13 @@ class Shelf:
         runbooks, unreadable = self._read_runbooks()
         library = Library(runbooks)
         self.faults = unreadable + [fault for runbook in runbooks for fault in runbook.faults]
-        self.faults += check_library(library, roles=policy.roles_known, services=set(policy.services))
+        self.faults += check_library(
+            library,
+            roles=policy.roles_known,
+            services=set(policy.services),
+            teams=set(policy.teams),
+            severities=set(policy.severities),
+        )
         for fault in self.faults:
             log.warning("runbook.faulty", fault=str(fault))
         return Book(policy, library)

@@ -30,7 +30,7 @@ from firedoor.logs import set_up_logs
 from firedoor.settings import Settings
 from firedoor.shelf import Shelf
 from firedoor.supervisor import Part, Supervisor
-from firedoor.vitals import Pulse, name_process
+from firedoor.vitals import Pulse, name_process, save_memory
 from incidents.errors import FaultsFound, FiredoorError
 
 log = structlog.get_logger()
@@ -150,5 +150,6 @@ def _freeze() -> None:
     """What is imported now is shared by all children as long as the garbage collector leaves it alone."""
     if threading.active_count() != 1:
         log.warning("up.threads", why="A thread runs before the fork; a child may wait for its lock for ever.")
+    save_memory()
     gc.collect()
     gc.freeze()

@@ -1,0 +1,123 @@
+"""The book in force: read at the start, read again when a file changes, and never replaced by a faulty one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from firedoor.settings import PACKAGE_RUNBOOKS, Settings
+from firedoor.shelf import Shelf
+from incidents.errors import FaultsFound
+from ports.clock import SettableClock
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock(NOON)
+
+
+def settings(folder: Path) -> Settings:
+    (folder / "runbooks").mkdir()
+    policy = folder / "firedoor.yaml"
+    policy.write_text("version: 1\norganisation:\n  name: First\n")
+    return Settings.from_env(
+        {
+            "FIREDOOR_HOME": str(folder),
+            "FIREDOOR_POLICY": str(policy),
+            "FIREDOOR_RUNBOOKS": str(folder / "runbooks"),
+        }
+    )
+
+
+def test_the_shipped_book_needs_no_file(tmp_path: Path, clock: SettableClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    shelf = Shelf(Settings.from_env({}), clock)
+
+    assert shelf.faults == []
+    assert {runbook.name for runbook in shelf.current().runbooks.all} == {
+        path.stem for path in PACKAGE_RUNBOOKS.glob("*.md") if path.stem != "README"
+    }
+
+
+def test_a_saved_policy_is_in_force_within_a_second(tmp_path: Path, clock: SettableClock) -> None:
+    shelf = Shelf(settings(tmp_path), clock)
+    first = shelf.current()
+
+    (tmp_path / "firedoor.yaml").write_text("version: 1\norganisation:\n  name: The second\n")
+
+    assert shelf.current() is first, "it is not looked at more than once a second"
+    clock.forward(timedelta(seconds=1))
+    assert shelf.current().policy.organisation.name == "The second"
+    assert shelf.current().policy.digest != first.policy.digest
+
+
+@pytest.mark.expects_errors("book.refused")
+def test_a_policy_saved_with_a_fault_leaves_the_last_good_one_in_force(tmp_path: Path, clock: SettableClock) -> None:
+    shelf = Shelf(settings(tmp_path), clock)
+
+    (tmp_path / "firedoor.yaml").write_text("version: 1\norganisaton:\n  name: Typo\n")
+    clock.forward(timedelta(seconds=1))
+
+    assert shelf.current().policy.organisation.name == "First"
+    assert "organisaton" in str(shelf.faults[0])
+    assert shelf.faults[0].line == 2
+
+
+@pytest.mark.expects_errors("book.refused")
+def test_a_policy_that_was_mended_is_in_force_again(tmp_path: Path, clock: SettableClock) -> None:
+    shelf = Shelf(settings(tmp_path), clock)
+    (tmp_path / "firedoor.yaml").write_text("nonsense: 1\n")
+    clock.forward(timedelta(seconds=1))
+    shelf.current()
+
+    (tmp_path / "firedoor.yaml").write_text("version: 1\norganisation:\n  name: Mended\n")
+    clock.forward(timedelta(seconds=1))
+
+    assert shelf.current().policy.organisation.name == "Mended"
+    assert shelf.faults == []
+
+
+def test_nothing_starts_on_a_faulty_policy_and_all_faults_are_said(tmp_path: Path, clock: SettableClock) -> None:
+    told = settings(tmp_path)
+    (tmp_path / "firedoor.yaml").write_text("organisaton:\n  name: x\nseverites: {}\n")
+
+    with pytest.raises(FaultsFound) as refused:
+        Shelf(told, clock)
+
+    assert len(refused.value.faults) >= 2
+    assert str(tmp_path / "firedoor.yaml:1") in str(refused.value)
+
+
+def test_a_runbook_that_cannot_be_read_does_not_keep_the_others_away(tmp_path: Path, clock: SettableClock) -> None:
+    told = settings(tmp_path)
+    shipped = next(path for path in sorted(PACKAGE_RUNBOOKS.glob("*.md")) if path.stem != "README")
+    (told.runbooks_path / shipped.name).write_text(shipped.read_text(encoding="utf-8"), encoding="utf-8")
+    (told.runbooks_path / "broken.md").write_text("---\ntitle: [\n---\n", encoding="utf-8")
+    (told.runbooks_path / "latin.md").write_bytes(b"\xff\xfe---")
+    (told.runbooks_path / "README.md").write_text("How to write one.", encoding="utf-8")
+
+    shelf = Shelf(told, clock)
+
+    names = {runbook.name: runbook for runbook in shelf.current().runbooks.all}
+    assert shipped.stem in names
+    assert "README" not in names
+    assert "broken" not in names or not names["broken"].armed
+    assert any("broken" in fault.file for fault in shelf.faults)
+    assert any("latin" in fault.file for fault in shelf.faults)
+
+
+def test_a_new_runbook_is_known_within_a_second(tmp_path: Path, clock: SettableClock) -> None:
+    told = settings(tmp_path)
+    shelf = Shelf(told, clock)
+    assert not shelf.current().runbooks.all
+
+    shipped = next(path for path in sorted(PACKAGE_RUNBOOKS.glob("*.md")) if path.stem != "README")
+    (told.runbooks_path / shipped.name).write_text(shipped.read_text(encoding="utf-8"), encoding="utf-8")
+    clock.forward(timedelta(seconds=1))
+
+    assert [runbook.name for runbook in shelf.current().runbooks.all] == [shipped.stem]

@@ -49,7 +49,7 @@ from incidents.policykeys import (
     Team,
     When,
 )
-from incidents.policymerge import Merged, merged
+from incidents.policymerge import merged
 from incidents.units import spoken
 from incidents.yamlfile import checked, read_yaml
 
@@ -212,7 +212,7 @@ class Policy(Rules):
 
     @cached_property
     def _frozen(self) -> dict[str, Any]:
-        # mode="json" by hand of our own serialisers: spans become seconds, and read_rules() reads them back
+        # the keys' own serialisers write spans as seconds, and read_rules() reads them back
         return self.model_dump(mode="json", by_alias=True, include=set(Rules.model_fields))
 
     def _named_severity(self, facts: Facts) -> Facts:
@@ -237,10 +237,10 @@ def load_policy(text: str | None, file: str, *, lookup: Lookup) -> Policy:
     faults += cross_faults(both, file)
     if faults or policy is None:
         raise FaultsFound(sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line)))
-    return _settled(policy, both, lookup, _digest(f"{shipped}\0{text or ''}"))
+    return _settled(policy, lookup, _digest(f"{shipped}\0{text or ''}"))
 
 
-def _settled(policy: Policy, both: Merged, lookup: Lookup, digest: str) -> Policy:
+def _settled(policy: Policy, lookup: Lookup, digest: str) -> Policy:
     """Follow the references, drop what leads nowhere with a note, and name who has no name."""
     resolving = Resolving(lookup)
     channels = {name: resolving.channel(name, channel) for name, channel in policy.channels.items()}
@@ -249,7 +249,7 @@ def _settled(policy: Policy, both: Merged, lookup: Lookup, digest: str) -> Polic
     secrets = {name: resolving.secret(name, source) for name, source in policy.sources.items()}
     settled = policy.model_copy(update={"channels": channels, "people": people, "teams": teams})
     settled._digest = digest
-    settled._notes = resolving.notes + both.notes + _empty_roles(policy)
+    settled._notes = resolving.notes + _empty_roles(policy)
     settled._secrets = {name: secret for name, secret in secrets.items() if secret}
     return settled
 

@@ -58,8 +58,17 @@ def _percent(value: Any) -> Any:
     return float(found[1]) / 100
 
 
-def _condition(value: Any) -> Any:
+def _entry(value: Any) -> Any:
+    """One condition, or a list of which any may hold. Parsed before the union, so that a wrong one is one fault."""
+    if isinstance(value, list):
+        return tuple(_entry(one) for one in value)
+    if isinstance(value, dict):
+        raise NotAccepted("a map is no condition", 'text like severity="page", in quotes of its own')
     return parse_condition(value) if isinstance(value, str) else value
+
+
+def _entry_written(value: Condition | tuple[Condition, ...]) -> str | list[str]:
+    return [str(one) for one in value] if isinstance(value, tuple) else str(value)
 
 
 def _people(value: Any) -> Any:
@@ -90,8 +99,8 @@ Span = Annotated[timedelta, BeforeValidator(_span), PlainSerializer(_written)]
 Deadline = Annotated[timedelta | WorkingDays, BeforeValidator(_working_days), PlainSerializer(_written)]
 Percent = Annotated[float, BeforeValidator(_percent)]
 People = Annotated[tuple[str, ...], BeforeValidator(_people)]
-OneCondition = Annotated[Condition, BeforeValidator(_condition), PlainSerializer(str)]
-When = tuple[OneCondition | tuple[OneCondition, ...], ...]
+Entry = Annotated[Condition | tuple[Condition, ...], BeforeValidator(_entry), PlainSerializer(_entry_written)]
+When = tuple[Entry, ...]
 Labels = str | dict[str, str]
 
 

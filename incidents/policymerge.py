@@ -3,13 +3,13 @@
 1. A top-level key that the file gives replaces the shipped one.
 2. The maps of `DEEPER` are merged entry by entry: one severity can be changed, one source added.
 3. `escalation.paths` and `escalation.laps` are merged by severity too, so that no severity loses its path by accident.
-4. With `people` of its own, the shipped `me` leaves the shipped teams, roles and contacts.
+4. With `people` of its own, the shipped `me` leaves the shipped teams and roles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from incidents.yamlfile import Document, Node
@@ -25,7 +25,6 @@ class Merged:
 
     document: Document
     shipped: frozenset[tuple[str, ...]] = frozenset()
-    notes: list[str] = field(default_factory=list)
 
     def where(self, path: Sequence[str | int], file: str) -> tuple[str, int]:
         """The file and the line of a part."""

@@ -17,6 +17,7 @@ from ports.clock import Clock, SystemClock
 from ports.database import Database
 from ports.doorbell import Doorbell
 from ports.tokens import Signer
+from ports.writer import Writer
 from webhooks.sources import SOURCES
 from worker.channels import Channel, build
 from worker.keeping import Actor, Keeper
@@ -59,6 +60,8 @@ class House:
         shelf = Shelf(settings, clock)
         doorbell = Doorbell(settings.redis_url)
         database = Database(settings.database_url, clock, doorbell, pool_size=POOL.get(role, 8))
+        if role == "web":  # its threads start with the first write, so this is safe before a fork
+            Writer(database).attach()
         signer = Signer(settings.secret_key.encode())
         house: House
         sender = Sender(lambda: house.channels, signer, settings.public_url)
@@ -87,5 +90,9 @@ class House:
         return self._channels[1]
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Let go of every thread and connection."""
+        self.keeper.close()
+        if self.database.writer is not None:
+            self.database.writer.close()
         self.database.close()
+        self.doorbell.close()

@@ -57,6 +57,8 @@ class Work:
 class GroupWriter(Protocol):
     def perform(self, verb: Callable[[Work], T]) -> T: ...
 
+    def close(self) -> None: ...
+
 
 class Database:
     """Opens units of work. Safe to build before a fork: each process gets its own connections."""

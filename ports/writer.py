@@ -115,12 +115,8 @@ class Writer:
 
     def _commit(self, batch: list[Turn]) -> None:
         try:
-            with self._database.unit() as work:
-                if len(batch) == 1:
-                    self._run_alone(work, batch[0])
-                else:
-                    for turn in batch:
-                        self._run_beside(work, turn)
+            if not self._all_together(batch):
+                self._each_in_a_savepoint(batch)
         except BaseException as error:
             for turn in batch:
                 turn.error = turn.error or error
@@ -131,10 +127,28 @@ class Writer:
         for turn in batch:
             turn.done.release()
 
-    def _run_alone(self, work: Work, turn: Turn) -> None:
-        """No savepoint: its fault rolls back everything, and everything is its own."""
-        turn.answer = turn.verb(work)
-        turn.bells = work.bells
+    def _all_together(self, batch: list[Turn]) -> bool:
+        """One transaction and no savepoints: nearly every batch is without a fault. False: one had a fault, and
+        everything was rolled back."""
+        try:
+            with self._database.unit() as work:
+                for turn in batch:
+                    own = Work(work.session, work.now)
+                    turn.answer = turn.verb(own)
+                    turn.bells = own.bells
+        except Exception as error:
+            if len(batch) > 1 and not is_store_down(error):
+                return False
+            raise
+        return True
+
+    def _each_in_a_savepoint(self, batch: list[Turn]) -> None:
+        """Again, so that a fault undoes its own verb alone."""
+        for turn in batch:
+            turn.answer, turn.bells = None, []
+        with self._database.unit() as work:
+            for turn in batch:
+                self._run_beside(work, turn)
 
     def _run_beside(self, work: Work, turn: Turn) -> None:
         """In a savepoint. A store that is down is everybody's: SQLite may have rolled back the whole by itself."""

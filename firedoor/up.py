@@ -42,8 +42,9 @@ class CannotStart(FiredoorError):
     code = "cannot_start"
 
 
-def up(settings: Settings, *, say: Callable[[str], None] = print) -> int:
+def up(settings: Settings, *, say: Callable[[str], None] | None = None) -> int:
     """Start everything and stay until SIGINT or SIGTERM. The exit code: 0, or 1 when nothing was started."""
+    say = say or partial(print, flush=True)  # whoever reads it through a pipe reads it now
     try:
         lock = _lock(settings.home)
         _see_that_port_is_free(settings.host, settings.port)

@@ -72,6 +72,7 @@ def _view(route: Route, database: Database, book: Callable[[], Book], parse: Par
 def _get(route: Route, database: Database, book: Book, path: Mapping[str, Any]) -> Response:
     with database.read() as work:
         by = reading.actor(work.session, request, book=book, now=work.now)
+        reading.check_path(path)
         facts = READS[route.name](Asked(work, book, by, path, reading.query(request, route.query)))
     answer = jsonify(facts)
     if route.answer == "Incident":
@@ -82,6 +83,7 @@ def _get(route: Route, database: Database, book: Book, path: Mapping[str, Any]) 
 def _post(route: Route, database: Database, book: Book, path: Mapping[str, Any]) -> Response:
     with database.read() as work:
         by = reading.actor(work.session, request, book=book, now=work.now)
+    reading.check_path(path)
     known = (*route.fields, VERSION) if route.versioned else route.fields
     fields = reading.fields(reading.body(request), known)
     version = reading.version(request, fields) if route.versioned else None

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from console.problems import FieldFaults, NotReadable, WrongType
 from console.routes import Field
 from incidents.book import Book
-from incidents.errors import NotAuthentic
+from incidents.errors import NotAuthentic, NotFound
 from incidents.tables import credential
 from incidents.verbs import Actor
 from ports.tokens import hash_token
@@ -56,6 +56,15 @@ def _owner(session: Connection, token: str, now: datetime) -> str | None:
     )
     person: str | None = session.execute(found).scalar()
     return person
+
+
+def check_path(path: Mapping[str, Any]) -> None:
+    """What no database could hold names nothing that there is."""
+    for value in path.values():
+        if isinstance(value, int) and value > GREATEST:
+            raise NotFound(f"There is nothing with the number {str(value)[:30]}. Nothing was done.")
+        if isinstance(value, str) and ("\0" in value or SURROGATE.search(value)):
+            raise NotFound("There is no incident of that name. Nothing was done.")
 
 
 def body(request: Request) -> dict[str, Any]:

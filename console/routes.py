@@ -42,10 +42,10 @@ class Route:
         return self.verb is not None
 
     def rule(self) -> str:
-        """The path as Flask spells it. The greatest id is SQLite's and PostgreSQL's."""
+        """The path as Flask spells it."""
         rule = self.path.replace("{name}", "<name>")
         for number in ("{n}", "{id}"):
-            rule = rule.replace(number, f"<int(max=9223372036854775807):{number[1:-1]}>")
+            rule = rule.replace(number, f"<int:{number[1:-1]}>")
         return rule
 
 

@@ -34,9 +34,9 @@ def as_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """One row a thing; the last column takes what is left and wraps."""
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title or None, title_justify="left")
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings[:-1]:
         shown.add_column(heading, overflow="fold", no_wrap=False)
     shown.add_column(headings[-1], overflow="fold", ratio=1)

@@ -96,4 +96,5 @@ def _wait(simulated: Mapping[str, Any]) -> str:
 def _print_rows(title: str, headings: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
     if rows:
         say()
-        table(headings, rows, title=title)
+        say(f"{title}:")
+        table(headings, rows)

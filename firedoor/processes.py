@@ -13,8 +13,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
-import migrations
 from firedoor.credentials import keep_api_token, owner
+from firedoor.heartbeat import beat_outside
 from firedoor.logs import set_up_logs
 from firedoor.settings import Settings, WrongSettings
 from firedoor.shelf import Shelf
@@ -66,14 +66,18 @@ def run_clock(settings: Settings, pulse: Pulse | None = None) -> None:
     pulse = pulse or Pulse()
     pulse.beat_from_thread()
     house = House.open(settings, role="clock")
-    Ticker(house.database, house.clock, house.doorbell, house.keeper, house.taker, house.book).run(
-        _stop_on_signals(), pulse.lives
-    )
+    stop = _stop_on_signals()
+    if settings.heartbeat_url:
+        beat_outside(settings.heartbeat_url, pulse.is_alive, stop)
+    ticker = Ticker(house.database, house.clock, house.doorbell, house.keeper, house.taker, house.book)
+    ticker.run(stop, pulse.lives)
     house.close()
 
 
 def release(settings: Settings) -> Settings:
     """What must be true before the other processes start: the home, its secrets, the tables. Safe to run again."""
+    import migrations  # Alembic is needed here alone: the others' memory is spared it
+
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = settings.write_missing_secrets()
     migrations.upgrade(settings.database_url)

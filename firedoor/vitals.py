@@ -14,6 +14,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 M_TRIM_THRESHOLD, M_ARENA_MAX = -1, -8  # glibc's
 EVERY = 1.0  # seconds between two beats
+QUICK = 15.0  # a healthy loop comes round more often than that
 STUCK = 60.0  # a loop that has not come round for so long is stuck, however well its threads are
 
 
@@ -39,6 +40,9 @@ class Pulse:
     def lives(self) -> None:
         """The loop of this process came round."""
         self.lived_at = time.monotonic()
+
+    def is_alive(self) -> bool:
+        return time.monotonic() - self.lived_at < QUICK
 
     def beat_from_thread(self) -> None:
         """For a loop that may wait long by design, for a database or a provider.

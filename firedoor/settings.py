@@ -102,7 +102,9 @@ class Settings:
         if self.environ.get(name):
             return self.environ[name]
         path = self.environ.get(f"{name}_FILE")
-        return _read(Path(path)) if path else None
+        if path:
+            return _read(Path(path))
+        return self.mail_from if name == "FIREDOOR_MAIL_FROM" else None  # the one with a default that a policy asks for
 
     @property
     def secrets_folder(self) -> Path:

@@ -40,7 +40,7 @@ def create_app(house: House) -> Flask:
             public_url=settings.public_url,
             secret=settings.secret_key,
             health=lambda: checks.readiness()[0],
-            sign_in_with="firedoor up",
+            sign_in_with="firedoor users signin PERSON",
         ),
     ):
         app.register_blueprint(blueprint)

@@ -141,6 +141,13 @@ def test_a_policy_looks_up_variables_and_files(tmp_path: Path) -> None:
     assert read.lookup("file:/nowhere") is None
 
 
+def test_mail_has_a_sender_though_nobody_named_one(tmp_path: Path) -> None:
+    assert settings(tmp_path).lookup("env:FIREDOOR_MAIL_FROM") == "firedoor@localhost"
+    named = settings(tmp_path, FIREDOOR_PUBLIC_URL="https://fire.example.com/")
+    assert named.lookup("env:FIREDOOR_MAIL_FROM") == "firedoor@fire.example.com"
+    assert named.public_url == "https://fire.example.com"
+
+
 def test_the_repr_shows_no_secret(tmp_path: Path) -> None:
     read = settings(
         tmp_path,

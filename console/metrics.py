@@ -188,7 +188,9 @@ def _stages(session: Connection, now: datetime) -> Iterator[Sample]:
 def _misses(session: Connection, now: datetime) -> Iterator[Sample]:
     h = hearing.c
     missed = and_(h.id > _before_newest(session, hearing), h.missed_at >= now - DAY)
-    rows = session.execute(select(h.audience, func.count()).where(missed).group_by(h.audience)).all()
+    # an audience has a row a person, and it missed once
+    once = select(h.audience, h.incident_id, h.round).where(missed).distinct().subquery()
+    rows = session.execute(select(once.c.audience, func.count()).group_by(once.c.audience)).all()
     about = f"Audiences that did not hear in their minutes, over the last day (of the newest {NEWEST})."
     for audience, count in rows:
         yield Sample("firedoor_hearing_missed_last_day", count, {"audience": audience}, about=about)

@@ -116,6 +116,8 @@ def answer_problems(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(FiredoorError, refused)
     blueprint.register_error_handler(StoreDown, store_down)
     blueprint.register_error_handler(HTTPException, refused_by_http)
+    for status in SENTENCES:  # Flask prefers the application's handler of a code to ours of all of them
+        blueprint.register_error_handler(status, refused_by_http)
 
 
 def status_of(error: FiredoorError) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -36,6 +37,23 @@ def test_from_an_empty_folder_to_an_incident_and_a_page(installation: Installati
 
     assert running.interrupt() < 5
     assert not processes_of(installation.folder)
+
+
+def test_the_printed_receiver_in_a_real_alertmanager_brings_a_page_by_mail(
+    installation: Installation, alertmanager: Callable[[str], Any], smtp: Any
+) -> None:
+    installation.environ |= {"FIREDOOR_SMTP_URL": smtp.url, "FIREDOOR_MAIL_TO": "ada@example.com"}
+    running = installation.up()
+    after = running.said().partition("Paste into alertmanager.yml:\n")[2]
+    receiver = after.partition("\nSend a sample alert")[0]
+
+    sender = alertmanager(receiver)
+    sender.post([{"labels": {"alertname": "DBConnectionErrors", "service": "webapp-prod", "severity": "critical"}}])
+
+    page = smtp.wait_for(1, timeout=40)[0]
+    assert page["To"] == "ada@example.com"
+    assert "INC-001" in page["Subject"]
+    assert running.interrupt() < 5
 
 
 def test_no_log_line_holds_a_secret(installation: Installation) -> None:

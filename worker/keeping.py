@@ -133,6 +133,7 @@ class Keeper:
             self._ring_for_the_rest(lane)
         elif home.busy:
             home.hungry.add(lane)  # we were patient for long enough: the threads that come free go on
+            taken += self._fill(lane, limit - taken)  # one of them may have come free just before we said so
         home.wait_until_idle(max(0.0, until - time.monotonic()), self.pulse)
         return taken
 
@@ -147,6 +148,8 @@ class Keeper:
             with self.database.work() as work:
                 decided = self._decide_some(work, lane, min(limit, DECISIONS_AT_ONCE), promise_id)
                 rows = self._claim_some(work, lane, free, promise_id) if free else []
+            if len(rows) < free and promise_id is None:
+                home.hungry.discard(lane)  # nothing more is due
             for row in rows:
                 home.begin(self._carry_out, row, claimed_at)
         return decided + len(rows)
@@ -216,11 +219,8 @@ class Keeper:
 
     def _go_on(self, lane: str) -> None:
         """A thread is free again, and the drain that left rows behind has gone home."""
-        home = self._at_home()
-        home.hungry.discard(lane)
         try:
-            if self._fill(lane, self.threads):
-                home.hungry.add(lane)
+            self._fill(lane, self.threads)
         except StoreDown as error:
             log.warning("store.down", what=str(error))
 

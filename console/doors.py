@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException
 
 from console.facts import name_of
 from console.frame import Frame
+
+FOR_PROGRAMS = ("/api", "/hooks", "/healthz", "/readyz", "/metrics")
 
 
 def doors(frame: Frame) -> Blueprint:
@@ -48,4 +52,17 @@ def doors(frame: Frame) -> Blueprint:
         return frame.error("foreign_form", 403)
 
     frame.guard_errors(blueprint)
+    blueprint.app_errorhandler(404)(partial(_lost, frame))
+    blueprint.app_errorhandler(405)(partial(_lost, frame))
     return blueprint
+
+
+def _lost(frame: Frame, error: HTTPException) -> Response | HTTPException:
+    """An address that nobody serves: people get a page, programs the plain answer."""
+    if request.path.startswith(FOR_PROGRAMS):
+        return error
+    answer = frame.http_error(error)
+    allowed = getattr(error, "valid_methods", None)
+    if allowed:
+        answer.headers["Allow"] = ", ".join(sorted(allowed))
+    return answer

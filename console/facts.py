@@ -25,11 +25,11 @@ MILESTONES = (
 )
 PRESSED_ALONE = ("acknowledge", "seen")  # verbs that ask for nothing
 ASKING = ("decline", "escalate", "contain", "resolve", "stand_down", "reopen")  # verbs that take a sentence
-IN_THE_THUMB_ZONE = ("acknowledge", "seen", "decline")
+IN_THE_THUMB_ZONE = ("acknowledge", "decline")
 
 
 def incident_page(
-    facts: Mapping[str, Any], timeline: Sequence[Mapping[str, Any]], *, book: Book, now: datetime
+    facts: Mapping[str, Any], timeline: Sequence[Mapping[str, Any]], *, person: str, book: Book, now: datetime
 ) -> dict[str, Any]:
     """Everything of the incident page that is not in the shell."""
     shown = {**facts, **derived(facts, now)}
@@ -38,6 +38,7 @@ def incident_page(
     nobody_has_it = facts["taken_by"] is None and facts["status"] in OPEN
     return {
         "i": shown,
+        "mine": (facts["taken_by"] or {}).get("id") == person,
         "step_now": next((step for step in shown["steps"] if step["n"] == facts["next"]["step"]), None),
         "any_waits": any(step["waits"] and not step["may_go_early"] for step in shown["steps"]),
         "timeline": [
@@ -100,13 +101,17 @@ def severities(book: Book) -> list[dict[str, str]]:
 
 
 def hears_words(rows: Sequence[Any]) -> str:
-    """`oncall, tech lead paged within 5 min; leadership told within 30 min`."""
+    """`on-call, tech lead paged within 5 min; leadership told within 30 min`."""
     verbs = {"page": "paged", "tell": "told", "digest": "told in a digest"}
     return "; ".join(
-        f"{', '.join(who.replace('_', ' ') for who in row.who)} {verbs[row.how]} "
+        f"{', '.join(role_words(who) for who in row.who)} {verbs[row.how]} "
         + (f"within {spoken(row.within)}" if row.within else f"at the {row.at.replace('_', ' ')}")
         for row in rows
     )
+
+
+def role_words(role: str) -> str:
+    return "on-call" if role == "oncall" else role.replace("_", " ")
 
 
 def everybody(book: Book) -> list[dict[str, str]]:
@@ -128,7 +133,7 @@ def on_call(book: Book, now: datetime) -> list[dict[str, Any]]:
                 "name": team.name or name,
                 "roles": [
                     {
-                        "label": role.replace("_", " "),
+                        "label": role_words(role),
                         "people": [reached(book, person) for person in members(policy, name, role, now=now)],
                     }
                     for role in dict.fromkeys(roles)

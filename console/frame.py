@@ -114,8 +114,8 @@ class Frame:
 
     def _ask_to_sign_in(self) -> Response:
         return self.show(
-            "console/signin.html", now=self.database.clock.now(), status=401, good=False, token="", name="",
-            how=self.sign_in_with, typed=typed_text(),
+            "console/signin.html", now=self.database.clock.now(), status=401, good=False, signed_out=False, token="",
+            name="", how=self.sign_in_with, typed=typed_text(),
         )  # fmt: skip
 
     def _foreign_form(self) -> Response:
@@ -127,7 +127,7 @@ class Frame:
         """Everything that goes wrong in the blueprint is a page with a sentence."""
         blueprint.register_error_handler(FiredoorError, self._refused)
         blueprint.register_error_handler(StoreDown, lambda _: self.error("store_down", 503))
-        blueprint.register_error_handler(HTTPException, self._http)
+        blueprint.register_error_handler(HTTPException, self.http_error)
         blueprint.register_error_handler(500, lambda _: self.error("broke", 500))
 
     def _refused(self, error: FiredoorError) -> Response:
@@ -136,7 +136,7 @@ class Frame:
         status = error.status if isinstance(error, Refused) else 409
         return self.error("refused", status, sentence=error.sentence)
 
-    def _http(self, error: HTTPException) -> Response:
+    def http_error(self, error: HTTPException) -> Response:
         kinds = {404: "not_found", 405: "wrong_method", 413: "too_long"}
         status = error.code or 500
         return self.error(kinds.get(status, "broke" if status >= 500 else "not_readable"), status)

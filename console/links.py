@@ -92,7 +92,7 @@ def links(frame: Frame, read_link: ReadLink) -> Blueprint:
 def _page(frame: Frame, work: Work, link: Link, *, result: str = "", status: int = 200) -> Response:
     book = frame.book()
     page: dict[str, Any] | None = None
-    presses: list[str] = []
+    asks = mine = False
     fault = link.fault
     if link.incident:
         facts = incident_facts(work.session, link.incident, book=book, now=work.now)
@@ -100,13 +100,15 @@ def _page(frame: Frame, work: Work, link: Link, *, result: str = "", status: int
         if not fault and not page["is_open"] and not result:
             fault = "over"
         if not fault and not result:
-            presses = [verb for verb in VERBS if facts["verbs"][verb]["allowed"]]
+            asks = True
+        mine = (facts["taken_by"] or {}).get("id") == link.person
     return frame.show(
         "console/link.html",
         now=work.now,
         status=status if status != 200 or not link.fault else _status(link.fault),
         page=page,
-        presses=presses,
+        asks=asks,
+        mine=mine,
         fault=fault,
         result=result,
         name=name_of(book, link.person),

@@ -112,7 +112,7 @@ def incident_answer(
         troubles=troubles(frame.health()),
         typed=typed,
         earlier=len(timeline) == MOST_ENTRIES,
-        **incident_page(facts, timeline, book=book, now=work.now),
+        **incident_page(facts, timeline, person=frame.actor().person, book=book, now=work.now),
     )
 
 

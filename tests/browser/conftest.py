@@ -23,12 +23,12 @@ ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-WARNING = {"alertname": "QueueGrows", "service": "mailer", "severity": "warning", "queue": "newsletter"}
+QUEUE = {"alertname": "QueueGrows", "service": "mailer", "severity": "warning", "queue": "newsletter"}
 CHECKOUT = {"alertname": "CheckoutErrorRateHigh", "service": "checkout", "severity": "critical", "env": "prod"}
 
 
 class Silent(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
+    def log(self, type: str, message: str, *args: object) -> None:
         pass
 
 

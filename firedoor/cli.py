@@ -81,7 +81,7 @@ def check(as_json: bool) -> None:
         screen.as_json(checked.facts())
     else:
         for fault in checked.faults:
-            screen.say(fault)
+            screen.say(str(fault).replace(f"{Path.cwd()}/", ""))
         for note in checked.notes:
             screen.say(f"note: {note}")
         count = len(checked.faults)

@@ -63,7 +63,6 @@ VERBS = (
         "updates",
         "Send the waiting drafts to those who must be told.",
         click.option("--audience", help="Only this role."),
-        click.option("--text", help="These words instead of the draft's."),
     ),
     verb(
         "take",

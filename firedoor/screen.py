@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -27,7 +28,10 @@ def plain(value: object) -> str:
 
 
 def say(text: object = "") -> None:
-    click.echo(plain(text))
+    """Lines of prose, wrapped where they have a space; a path or an address stays whole."""
+    width = console().width
+    for line in plain(text).splitlines() or [""]:
+        click.echo(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False, subsequent_indent="  "))
 
 
 def as_json(value: Any) -> None:

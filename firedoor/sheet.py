@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from firedoor.screen import moment, plain, say, table
+from firedoor.screen import moment, say, table
 
 
 def print_incident(facts: Mapping[str, Any]) -> None:
@@ -86,7 +86,7 @@ def print_simulation(simulated: Mapping[str, Any], texts: Mapping[str, Mapping[s
         say(f"  subject: {text['subject']}")
         say(f"  short:   {text['short']}")
         for line in text["text"].splitlines():
-            say(f"  | {plain(line)}")
+            say(f"  | {line}")
 
 
 def _wait(simulated: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 FIRING, RESOLVED = "firing", "resolved"
 REORDERED_WITHIN = timedelta(seconds=60)  # a firing so soon after its resolve may be a slower peer's
@@ -37,6 +38,7 @@ class Change:
 
     alert_id: int
     what: str
+    row: Any = None  # the stored alert, where the delivery inserted it: then nobody has to read it again
 
 
 def change_of(

@@ -44,14 +44,11 @@ def take(
     fresh = [
         _new_row(source, alert, inbox_id, received_at) for alert in said.values() if alert.fingerprint not in known
     ]
-    if fresh:
-        session.execute(t.alert.insert(), fresh)
+    added = session.execute(t.alert.insert().returning(t.alert), fresh).all() if fresh else []
     moved = {name: _moved(known[name], said[name], inbox_id, received_at, now) for name in known}
     _update(session, [row for row, _ in moved.values()])
-    if fresh:
-        added = _known(session, source, [row["fingerprint"] for row in fresh])
-        what = {RESOLVED: "nothing", FIRING: "fired"}
-        moved |= {name: ({}, Change(row.id, what[row.status])) for name, row in added.items()}
+    what = {RESOLVED: "nothing", FIRING: "fired"}
+    moved |= {row.fingerprint: ({}, Change(row.id, what[row.status], row)) for row in added}
     return [moved[name][1] for name in said]
 
 

@@ -30,7 +30,8 @@ def triage(session: Connection, changes: Sequence[Change], *, book: Book, now: d
     1. Firings first, then resolves: an incident that gains a firing alert in the same delivery is not clear.
     2. Firings of one group key are one incident, whatever their number.
     """
-    rows = _rows(session, [change.alert_id for change in changes if change.what not in ("nothing",)])
+    rows = {change.alert_id: change.row for change in changes if change.row is not None}
+    rows |= _rows(session, [one.alert_id for one in changes if one.row is None and one.what != "nothing"])
     by_what: dict[str, list[Row[Any]]] = {}
     for change in changes:
         if change.alert_id in rows:
@@ -65,10 +66,11 @@ def _fired_together(
     session: Connection, key: str, members: list[tuple[Row[Any], Decided]], *, book: Book, now: datetime
 ) -> list[Bell]:
     """Alerts of one group key fired: they join the live incident, reopen the one that just ended, or open a new one."""
-    incident = _where_they_belong(session, key, members)
+    newest = store.newest_by_key(session, key)
+    incident = _where_they_belong(session, newest, members)
     if incident is not None:
         return _join(session, incident, members, book=book, now=now)
-    ended = store.last_by_key(session, key)
+    ended = newest
     if ended is not None and _may_reopen(ended, now):
         return reopen_by_signal(session, ended, members, book=book, now=now)
     opening = [(alert, decided) for alert, decided in members if decided.decide == OPEN_IT and decided.severity]
@@ -84,10 +86,11 @@ def _fired_together(
     return bells
 
 
-def _where_they_belong(session: Connection, key: str, members: list[tuple[Row[Any], Decided]]) -> Row[Any] | None:
-    live = store.live_by_key(session, key)
-    if live is not None:
-        return live
+def _where_they_belong(
+    session: Connection, newest: Row[Any] | None, members: list[tuple[Row[Any], Decided]]
+) -> Row[Any] | None:
+    if newest is not None and newest.status in LIVE:
+        return newest
     for alert, _ in members:  # moved there by a person, or opened under another key
         if alert.incident_id is not None:
             incident = store.lock_incident(session, alert.incident_id)

@@ -29,9 +29,12 @@ def find_incident(session: Connection, name: str | int) -> Row[Any]:
 def lock_incident(session: Connection, name: str | int, *, version: int | None = None) -> Row[Any]:
     """The incident, locked until the unit of work ends. Every verb starts here: locks are taken in one order.
 
+    The order is: incidents first, lowest id first, then their promises. The lock lets others refer to the incident
+    (a link, an entry), so that inserting those waits for nobody.
+
     Raises NotFound, and VersionConflict where `version` is not the stored one.
     """
-    row = session.execute(select(t.incident).where(_is_named(name)).with_for_update()).first()
+    row = session.execute(select(t.incident).where(_is_named(name)).with_for_update(key_share=True)).first()
     if row is None:
         raise NotFound(f"There is no incident {name}. Nothing was changed.")
     if version is not None and version != row.version:
@@ -41,6 +44,14 @@ def lock_incident(session: Connection, name: str | int, *, version: int | None =
             "Nothing was changed. Read it again, then decide.",
         )
     return row
+
+
+def lock_incidents(session: Connection, ids: Iterable[int | None]) -> None:
+    """Lock several incidents in the one order, before anything of theirs is claimed or changed."""
+    wanted = sorted({one for one in ids if one is not None})
+    if wanted:
+        i = t.incident
+        session.execute(select(i.c.id).where(i.c.id.in_(wanted)).order_by(i.c.id).with_for_update(key_share=True)).all()
 
 
 def _is_named(name: str | int) -> Any:
@@ -111,17 +122,21 @@ def _insert_ignore(session: Connection, table: Any, **values: Any) -> Any:
 def live_by_key(session: Connection, group_key: str) -> Row[Any] | None:
     """The live incident of a key; there is at most one, by a unique index."""
     return session.execute(
-        select(t.incident).where(t.incident.c.group_key == group_key, t.incident.c.status.in_(LIVE)).with_for_update()
+        select(t.incident)
+        .where(t.incident.c.group_key == group_key, t.incident.c.status.in_(LIVE))
+        .with_for_update(key_share=True)
     ).first()
 
 
-def last_by_key(session: Connection, group_key: str) -> Row[Any] | None:
-    """The newest ended incident of a key."""
+def newest_by_key(session: Connection, group_key: str) -> Row[Any] | None:
+    """The incident that a firing of this key would join or reopen: the live one, else the newest ended one. Locked."""
+    i = t.incident
     return session.execute(
-        select(t.incident)
-        .where(t.incident.c.group_key == group_key, t.incident.c.status.not_in(LIVE))
-        .order_by(t.incident.c.id.desc())
+        select(i)
+        .where(i.c.group_key == group_key)
+        .order_by(i.c.status.in_(LIVE).desc(), i.c.id.desc())
         .limit(1)
+        .with_for_update()
     ).first()
 
 

@@ -360,7 +360,8 @@ def declare(
         raise Malformed("field.title", "A new incident needs a title. Nothing was opened.")
     severity = _known_severity(severity, book)
     team, claimed = book.policy.team_of(service or None)
-    key = f"declared:{by.person}:{now.isoformat()}"  # what a person declares belongs to nothing else
+    n = store.count(session, "incident.declared")
+    key = f"declared:{by.person}:{now.isoformat()}:{n}"  # what a person declares belongs to nothing else
     decided = Decided("open", now - now, "", severity, None, service or None, team, claimed or not service, key)
     incident, bells = response.open_incident(
         session, [], decided, severity=severity, begun_by="person", person=by.person, title=title, summary=summary,
@@ -377,13 +378,13 @@ def open_alert(
     if alert is None:
         raise NotFound(f"There is no alert {alert_id}. Nothing was opened.")
     decided = decide(facts_of_row(alert, now), book)
-    live = store.live_by_key(session, decided.group_key)
-    if live is not None:
-        raise Refused("open.live", f"{live.name} is open for it already. Nothing was opened.")
+    newest = store.newest_by_key(session, decided.group_key)
+    if newest is not None and newest.status in lifecycle.LIVE:
+        raise Refused("open.live", f"{newest.name} is open for it already. Nothing was opened.")
     chosen = _known_severity(severity or decided.severity or "", book)
     incident, bells = response.open_incident(
         session, [alert], decided, severity=chosen, begun_by="person", person=by.person, code="opened.suggestion",
-        parent=store.last_by_key(session, decided.group_key), book=book, now=now,
+        parent=newest, book=book, now=now,
     )  # fmt: skip
     session.execute(
         t.alert.update()

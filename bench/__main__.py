@@ -1,0 +1,217 @@
+"""`make bench`: posts a second, POST → first page, timers and memory, on both databases, beside floors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from bench.load import answer_of, body_of, request_of
+from bench.stack import Stack, database, provider, quantile, stack
+from incidents import promises, tables
+from ports.clock import SystemClock
+from ports.database import Database
+
+Row = tuple[str, str, str, str]
+
+
+def fsync_floor(folder: Path) -> float:
+    """Seconds that one fsync of 4 KiB takes here (median of 200)."""
+    took = []
+    with (folder / "fsync").open("wb") as file:
+        for _ in range(200):
+            file.write(b"x" * 4096)
+            file.flush()
+            began = time.perf_counter()
+            os.fsync(file.fileno())
+            took.append(time.perf_counter() - began)
+    return quantile(took, 0.5)
+
+
+def commit_floor(folder: Path) -> float:
+    """One-row SQLite commits a second (WAL, synchronous FULL), one writer and nothing else."""
+    connection = sqlite3.connect(folder / "floor.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB)")
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < 1:
+        connection.execute("INSERT INTO t (body) VALUES (?)", (b"x" * 700,))
+        count += 1
+    connection.close()
+    return count / (time.perf_counter() - began)
+
+
+def posts(one: Stack, alerts: int, seconds: float, clients: int) -> dict[str, float]:
+    words = [sys.executable, "-m", "bench.load", str(one.port), str(clients), str(seconds), str(alerts)]
+    return dict(json.loads(subprocess.run(words, check=True, capture_output=True).stdout))
+
+
+def taken_in(one: Stack, store: Database, before: int, wanted: int, began: float) -> float:
+    """Alerts a second from the first post until every posted alert is triaged."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        with store.read() as work:
+            left = work.session.execute(
+                select(func.count()).select_from(tables.inbox).where(tables.inbox.c.state == "new")
+            ).scalar_one()
+        if left == 0:
+            return wanted / (time.perf_counter() - began)
+        time.sleep(0.05)
+    return float("nan")
+
+
+def first_pages(one: Stack, pages: dict[str, float], rate: int, seconds: int) -> list[float]:
+    """POST → first page, in seconds, for new incidents at `rate` a second."""
+    import socket
+
+    connection = socket.create_connection(("127.0.0.1", one.port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sent: dict[str, float] = {}
+    began = time.perf_counter()
+    for n in range(rate * seconds):
+        pause = began + n / rate - time.perf_counter()
+        if pause > 0:
+            time.sleep(pause)
+        name = f"Measured {900_000 + n}"
+        sent[name] = time.perf_counter()
+        connection.sendall(request_of(body_of(900_000 + n, 1, "Measured")))
+        answer = answer_of(connection)
+        assert answer.startswith(b"HTTP/1.1 202"), answer
+    until = time.monotonic() + 10
+    while len(pages) < len(sent) and time.monotonic() < until:
+        time.sleep(0.05)
+    connection.close()
+    return [pages[name] - at for name, at in sent.items() if name in pages]
+
+
+def timers(store: Database, count: int, span: int) -> list[float]:
+    """How late `count` promises are kept that fall due evenly over `span` seconds."""
+    with store.work() as work:
+        start = work.now + timedelta(seconds=5)
+        for first in range(0, count, 1000):
+            wanted = [
+                promises.Wanted(
+                    kind="hold",
+                    key=f"bench:{n}",
+                    due_at=start + timedelta(seconds=span * n / count),
+                    facts={"what": "refire", "alert": -1},
+                )
+                for n in range(first, min(first + 1000, count))
+            ]
+            promises.make(work.session, wanted, now=work.now)
+    p = tables.promise
+    until = time.monotonic() + span + 60
+    while time.monotonic() < until:
+        time.sleep(1)
+        with store.read() as work:
+            left = work.session.execute(
+                select(func.count()).where(p.c.key.like("bench:%"), p.c.state == "due")
+            ).scalar_one()
+        if left == 0:
+            break
+    with store.read() as work:
+        rows = work.session.execute(
+            select(p.c.ended_at, p.c.due_at).where(p.c.key.like("bench:%"), p.c.state == "kept")
+        )
+        return [(row.ended_at - row.due_at).total_seconds() for row in rows]
+
+
+def memory(one: Stack) -> dict[str, float]:
+    """PSS in MB of the supervisor and everything below it (smaps_rollup; a PostgreSQL server is not counted)."""
+    found: dict[str, float] = {}
+    for pid in family(one.process.pid):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        pss = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        found[f"{name} {pid}"] = pss / 1024
+    return found
+
+
+def family(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found, waiting = [], [pid]
+    while waiting:
+        one = waiting.pop()
+        found.append(one)
+        waiting += children.get(one, [])
+    return found
+
+
+def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
+    rows: list[Row] = []
+    pages: dict[str, float] = {}
+
+    def on_page(body: bytes, at: float) -> None:
+        facts: dict[str, Any] = json.loads(body).get("facts", {})
+        pages.setdefault(str(facts.get("title")), at)
+
+    with tempfile.TemporaryDirectory(prefix="firedoor-bench-") as name, provider(on_page) as provider_url:
+        folder = Path(name)
+        fsync, floor = fsync_floor(folder), commit_floor(folder)
+        rows.append((kind, "floor: fsync of 4 KiB", f"{fsync * 1e6:.0f} µs", ""))
+        rows.append((kind, "floor: one-row SQLite commits", f"{floor:,.0f}/s", ""))
+        with database(kind, folder) as url, stack(url, folder, provider_url) as one:
+            store = Database(url, SystemClock())
+            time.sleep(3)
+            idle = memory(one)
+            rows.append((kind, "memory of everything, idle (PSS)", f"{sum(idle.values()):.0f} MB", "≤ 250, goal 150"))
+            rows += [(kind, f"  {part.rpartition(' ')[0]}", f"{size:.0f} MB", "") for part, size in idle.items()]
+            late = first_pages(one, pages, 10, sizes.page_seconds)
+            p50, p99 = quantile(late, 0.5) * 1000, quantile(late, 0.99) * 1000
+            found = f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, {len(late)} of {10 * sizes.page_seconds}"
+            rows.append((kind, "POST → first page, 10 incidents/s", found, "≤ 25 / 150, goal 10 / 50"))
+            for alerts, least in ((1, "≥ 800, goal 1,500"), (50, "≥ 4,000 alerts/s, goal 10,000")):
+                began = time.perf_counter()
+                load = posts(one, alerts, sizes.load_seconds, sizes.clients)
+                found = f"{load['per_second']:,.0f} posts/s, p50 {load['p50_ms']:.1f} ms, p99 {load['p99_ms']:.1f} ms"
+                rows.append((kind, f"durable posts of {alerts} alert{'s' if alerts > 1 else ''}", found, least))
+                rate = taken_in(one, store, 0, int(load["posts"]) * alerts, began)
+                rows.append((kind, "  taken in and triaged", f"{rate:,.0f} alerts/s", least if alerts > 1 else ""))
+                assert not load["errors"], f"{load['errors']} posts were not accepted"
+            late = timers(store, sizes.timers, sizes.timer_seconds)
+            found = f"p50 {quantile(late, 0.5) * 1000:.0f} ms, p99 {quantile(late, 0.99) * 1000:.0f} ms, max {max(late) * 1000:.0f} ms"
+            rows.append(
+                (kind, f"{len(late):,} timers due over {sizes.timer_seconds} s, late", found, "p99 ≤ 1 s, goal 250 ms")
+            )
+            store.close()
+    return rows
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument("--load-seconds", type=float, default=10)
+    parser.add_argument("--page-seconds", type=int, default=20)
+    parser.add_argument("--timers", type=int, default=20_000)
+    parser.add_argument("--timer-seconds", type=int, default=60)
+    parser.add_argument("--clients", type=int, default=8)
+    sizes = parser.parse_args()
+    kinds = ("sqlite", "postgresql") if sizes.database == "both" else (sizes.database,)
+    print(f"measured {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
+    print("| database | what | measured | to reach |\n|---|---|---|---|")
+    for kind in kinds:
+        for row in measure(kind, sizes):
+            print("| " + " | ".join(row) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

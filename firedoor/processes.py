@@ -43,14 +43,14 @@ def run_web(settings: Settings, pulse: Pulse | None = None) -> None:
 
 def run_worker(settings: Settings, lane: str | None = None, pulse: Pulse | None = None) -> None:
     """Work one lane, or both in two processes: a long rollback must never delay a page."""
-    if lane is None:
-        _run_both_lanes(settings)
-        return
-    _begin(f"worker-{lane}", settings)
     if settings.redis_url is None:
         raise WrongSettings(
             ["FIREDOOR_REDIS_URL is empty: a worker that runs alone needs a Redis or Valkey to wake it."]
         )
+    if lane is None:
+        _run_both_lanes(settings)
+        return
+    _begin(f"worker-{lane}", settings)
     pulse = pulse or Pulse()
     pulse.beat_from_thread()
     house = House.open(settings, role="worker")

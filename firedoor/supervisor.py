@@ -19,6 +19,7 @@ from types import FrameType
 import structlog
 
 from firedoor.vitals import Pulse, die_with, name_process
+from incidents.errors import FiredoorError
 
 log = structlog.get_logger()
 
@@ -128,6 +129,8 @@ class Supervisor:
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except FiredoorError as refused:
+            log.error("part.refused", part=part.name, why=refused.sentence)
         except BaseException:
             traceback.print_exc()
         finally:

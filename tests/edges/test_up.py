@@ -108,6 +108,26 @@ def test_a_wrong_setting_starts_nothing(installation: Installation) -> None:
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.parametrize("words", [["worker"], ["worker", "--lane", "act"]])
+def test_a_worker_alone_without_a_redis_is_refused(installation: Installation, words: list[str]) -> None:
+    installation.run("release")
+
+    refused = installation.run(*words)
+
+    assert refused.returncode == 1
+    assert "FIREDOOR_REDIS_URL is empty" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("word", ["web", "clock"])
+def test_a_part_without_a_release_is_refused(installation: Installation, word: str) -> None:
+    refused = installation.run(word)
+
+    assert refused.returncode == 1
+    assert "Run `firedoor release` first" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_whatever_is_killed_comes_back_and_alerts_are_taken_again(installation: Installation) -> None:
     running = installation.up()
     before = {part: running.pid_of(part) for part in PARTS}

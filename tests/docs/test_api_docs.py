@@ -32,7 +32,7 @@ def test_every_route_has_its_line_and_its_fields(route: Route) -> None:
         assert f"`{one.name}`" in line[0], one.name
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", list(commands()))
 def test_every_command_has_its_line(command: str) -> None:
     assert re.search(rf"^\| `{command}[` ]", DOCS, re.MULTILINE), f"docs/api.md lacks {command}"
 

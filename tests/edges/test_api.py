@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -221,6 +223,27 @@ def test_a_repeat_with_the_same_key_gets_the_first_answer_and_does_nothing(api: 
     assert api.post("/incidents/INC-001/notes", note, Idempotency_Key="one").status_code == 200
     api.token = api.desk.token_of("ben")
     assert api.post("/incidents", {**CHECKOUT, "title": "Ben's"}, Idempotency_Key="one").status_code == 201
+    api.desk.settle()
+    api.desk.news()
+
+
+def test_of_two_posts_with_one_key_at_the_same_moment_one_is_done_and_both_get_its_answer(api: Api) -> None:
+    app = api.desk.client.application
+    headers = api.headers({"Idempotency_Key": "twins"})
+    start = threading.Barrier(6)
+
+    def post(_n: int) -> tuple[int, Any]:
+        client = app.test_client()
+        start.wait()
+        answer = client.post("/api/v1/incidents", json=CHECKOUT, headers=headers)
+        return answer.status_code, answer.get_json()
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(post, range(6)))
+
+    assert {status for status, _ in answers} == {201}, answers
+    assert len({json.dumps(content) for _, content in answers}) == 1
+    assert api.count(tables.incident) == 1
     api.desk.settle()
     api.desk.news()
 

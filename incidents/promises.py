@@ -130,10 +130,17 @@ def claim(
     lane: str | None = None,
     kinds: Collection[str] | None = None,
     other_than: Collection[str] = (),
+    among: Collection[int] = (),
     limit: int = 1,
 ) -> list[Row[Any]]:
-    """Take due rows for as long as the lease lasts, oldest first; each gets a new fence and an attempt."""
+    """Take due rows for as long as the lease lasts, oldest first; each gets a new fence and an attempt.
+
+    With `among`, only these: the rows whose incidents the caller has locked.
+    """
     query = _due_ids(now, promise_id=promise_id, lane=lane, kinds=kinds, other_than=other_than)
+    if among:
+        query = query.where(promise.c.id.in_(sorted(among)))
+    query = query.with_for_update(skip_locked=True)  # PostgreSQL alone says so; SQLite has one writer
     picked = query.limit(limit).cte("picked")
     statement = (
         update(promise)
@@ -153,6 +160,20 @@ def claim(
     return rows
 
 
+def candidates(
+    session: Connection,
+    *,
+    now: datetime,
+    lane: str,
+    kinds: Collection[str],
+    promise_id: int | None = None,
+    limit: int,
+) -> list[Row[Any]]:
+    """The rows that `claim` would take, oldest first, and the incidents to lock before it: id and incident_id."""
+    query = _due_ids(now, promise_id=promise_id, lane=lane, kinds=kinds, other_than=())
+    return list(session.execute(query.add_columns(promise.c.incident_id).limit(limit)).all())
+
+
 def _due_ids(
     now: datetime,
     *,
@@ -170,8 +191,7 @@ def _due_ids(
         query = query.where(promise.c.kind.in_(sorted(kinds)))
     if other_than:
         query = query.where(promise.c.kind.not_in(sorted(other_than)))
-    query = query.order_by(promise.c.next_try_at, promise.c.id)
-    return query.with_for_update(skip_locked=True)  # PostgreSQL alone says so; SQLite has one writer
+    return query.order_by(promise.c.next_try_at, promise.c.id)
 
 
 def due(session: Connection, *, now: datetime, limit: int = 200) -> list[Row[Any]]:
@@ -316,7 +336,9 @@ def end(
 ) -> bool:
     """End a claimed row without a try at anything outside."""
     result = {"kept": "yes", "failed": "no"}.get(state)
-    values = {"state": state, "lease_until": None, "ended_at": now, "outcome": why or result or state}
+    values: dict[str, Any] = {"state": state, "lease_until": None, "ended_at": now, "outcome": why or result or state}
+    if result is None:
+        values["attempts"] = promise.c.attempts - 1  # whoever counts tries finds out who was really asked
     if not _change(session, row, values):
         return False
     if result is None:

@@ -136,7 +136,7 @@ def newest_by_key(session: Connection, group_key: str) -> Row[Any] | None:
         .where(i.c.group_key == group_key)
         .order_by(i.c.status.in_(LIVE).desc(), i.c.id.desc())
         .limit(1)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).first()
 
 

@@ -25,6 +25,8 @@ T = TypeVar("T")
 WAIT_FOR_LOCK = 8.0  # seconds; then the store is down for this caller, before a supervisor thinks it frozen
 PATIENT_AFTER = 0.5  # whoever holds the lock that long is stuck or sick: ask less often
 IMPATIENT, PATIENT = (0.0003, 0.002), (0.004, 0.012)
+TRIES = 3  # of a write that gave way to another
+GIVES_WAY = ("40P01", "40001")  # PostgreSQL's deadlock and serialisation failure
 SQLITE_ERROR = 1  # a wrong statement or a missing table: our fault, not the store's
 POSTGRESQL_OPTIONS = (
     "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=5000 -c statement_timeout=10000 -c timezone=UTC"
@@ -36,6 +38,10 @@ crash_point: Callable[[], None] | None = None
 
 class StoreDown(Exception):
     """The database can't take a write now. Nothing was stored; send it again."""
+
+
+class GaveWay(StoreDown):
+    """Two writes waited for each other and this one gave way. Nothing was stored; done again, it goes through."""
 
 
 class Ringer(Protocol):
@@ -89,8 +95,13 @@ class Database:
 
     def perform(self, verb: Callable[[Work], T]) -> T:
         """Run a verb in a unit of its own, or together with others' where a group-commit writer is attached."""
-        if self.writer is not None:
-            return self.writer.perform(verb)
+        return _until_it_goes_through(self._once if self.writer is None else self.writer.perform, verb)
+
+    def alone(self, verb: Callable[[Work], T]) -> T:
+        """Run a verb in a unit of its own; again, where it had to give way to another write."""
+        return _until_it_goes_through(self._once, verb)
+
+    def _once(self, verb: Callable[[Work], T]) -> T:
         with self.work() as work:
             return verb(work)
 
@@ -247,6 +258,15 @@ def _commit(connection: Connection) -> None:
         crash_point()
 
 
+def _until_it_goes_through(run: Callable[[Callable[[Work], T]], T], verb: Callable[[Work], T]) -> T:
+    for _ in range(TRIES - 1):
+        try:
+            return run(verb)
+        except GaveWay:
+            time.sleep(random.uniform(*PATIENT))  # noqa: S311  # jitter
+    return run(verb)
+
+
 @contextmanager
 def store_errors() -> Iterator[None]:
     """Say StoreDown for whatever means that the database can't be used now, and leave the rest as it is."""
@@ -257,7 +277,8 @@ def store_errors() -> Iterator[None]:
     except exc.DBAPIError as error:
         if not is_store_down(error):
             raise
-        raise StoreDown(f"The database can't be used now: {_first_line(error.orig)}") from error
+        why = f"The database can't be used now: {_first_line(error.orig)}"
+        raise (GaveWay if getattr(error.orig, "sqlstate", None) in GIVES_WAY else StoreDown)(why) from error
 
 
 def is_store_down(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 import structlog
 from sqlalchemy import Connection, Row, select
 
-from incidents import promises, response
+from incidents import promises, response, store
 from incidents.promises import Bell, Outcome
 from incidents.tables import promise
 from ports.clock import Clock
@@ -145,9 +145,12 @@ class Keeper:
         with home.filling:
             free = max(0, min(self.threads - home.busy, limit))
             claimed_at = self.clock.monotonic()
-            with self.database.work() as work:
+
+            def take(work: Work) -> tuple[int, list[Row[Any]]]:
                 decided = self._decide_some(work, lane, min(limit, DECISIONS_AT_ONCE), promise_id)
-                rows = self._claim_some(work, lane, free, promise_id) if free else []
+                return decided, self._claim_some(work, lane, free, promise_id) if free else []
+
+            decided, rows = self.database.alone(take)
             if len(rows) < free and promise_id is None:
                 home.hungry.discard(lane)  # nothing more is due
             for row in rows:
@@ -155,13 +158,22 @@ class Keeper:
         return decided + len(rows)
 
     def _decide_some(self, work: Work, lane: str, limit: int, promise_id: int | None) -> int:
-        """Internal kinds: claim, decide and end are one transaction, so a crash leaves all of it or nothing."""
+        """Internal kinds: claim, decide and end are one transaction, so a crash leaves all of it or nothing.
+
+        The incidents are locked before their rows are claimed, in the order in which a verb takes its locks: it locks
+        the incident and then cancels its promises. The other way round the two wait for each other.
+        """
         internal = [name for name, kind in self.kinds.items() if kind.decide is not None]
         if not internal:
             return 0
-        rows = promises.claim(
-            work.session, now=work.now, lease=self.lease, promise_id=promise_id, lane=lane, kinds=internal, limit=limit
+        found = promises.candidates(
+            work.session, now=work.now, lane=lane, kinds=internal, promise_id=promise_id, limit=limit
         )
+        if not found:
+            return 0
+        store.lock_incidents(work.session, (row.incident_id for row in found))
+        ids = [row.id for row in found]
+        rows = promises.claim(work.session, now=work.now, lease=self.lease, among=ids, kinds=internal, limit=limit)
         for row in rows:
             self._decide(work, row, lane)
         return len(rows)
@@ -285,15 +297,18 @@ class Keeper:
         until = time.monotonic() + self.lease.total_seconds() / 2
         while True:
             try:
-                with self.database.work() as work:
-                    for one in done:
-                        self._settle(work, one)
+                self.database.alone(lambda work: self._settle_all(work, done))
                 return
             except StoreDown as error:
                 log.warning("store.down", what=str(error), unwritten=len(done))
                 if time.monotonic() > until:
                     return  # the lease runs out: such a page is sent again, such an act is parked
                 time.sleep(0.2)
+
+    def _settle_all(self, work: Work, done: list[Done]) -> None:
+        store.lock_incidents(work.session, (one.row.incident_id for one in done))  # before any of their rows changes
+        for one in done:
+            self._settle(work, one)
 
     def _settle(self, work: Work, done: Done) -> None:
         row, now = done.row, work.now

@@ -156,4 +156,4 @@ def declare_page(frame: Frame, now: datetime, typed: Any, *, status: int = 200, 
 
 def as_html(markdown: str) -> Markup:
     """A runbook's prose: no HTML of its own, and whatever is left is cleaned once more."""
-    return Markup(nh3.clean(MarkdownIt("commonmark", {"html": False}).render(markdown[:200_000])))  # noqa: S704
+    return Markup(nh3.clean(MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown[:200_000])))  # noqa: S704

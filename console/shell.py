@@ -25,7 +25,7 @@ def console(
     public_url: str,
     secret: str,
     health: Callable[[], Mapping[str, Any]],
-    sign_in_with: str = "firedoor users sign-in",
+    sign_in_with: str = "firedoor users signin PERSON",
 ) -> list[Blueprint]:
     """Everything that shows. `health` is what /readyz says; `sign_in_with` is the command that makes a new link."""
     frame = Frame(

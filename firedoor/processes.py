@@ -22,7 +22,6 @@ from firedoor.supervisor import Part, Supervisor
 from firedoor.vitals import Pulse, die_with, name_process
 from firedoor.web import create_app
 from firedoor.wiring import House
-from ports.writer import Writer
 from worker import listening
 from worker.clock import Ticker
 
@@ -111,10 +110,7 @@ class Web(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        house = House.open(self.settings, role="web")
-        if house.database.dialect == "sqlite":  # one writer a file; PostgreSQL groups commits by itself
-            Writer(house.database).attach()
-        return create_app(house)
+        return create_app(House.open(self.settings, role="web"))
 
 
 class BeatingWorker(ThreadWorker):  # type: ignore[misc]

@@ -60,7 +60,7 @@ class House:
         shelf = Shelf(settings, clock)
         doorbell = Doorbell(settings.redis_url)
         database = Database(settings.database_url, clock, doorbell, pool_size=POOL.get(role, 8))
-        if role == "web":  # its threads start with the first write, so this is safe before a fork
+        if role == "web":  # on PostgreSQL too: measured, it takes two thirds of the processor time a post
             Writer(database).attach()
         signer = Signer(settings.secret_key.encode())
         house: House

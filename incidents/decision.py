@@ -93,12 +93,13 @@ def decide(facts: Facts, book: Book) -> Decided:
 
 def _why(why: str, runbook: Runbook | None, severity: str | None, facts: Facts) -> str:
     if runbook is not None:
-        return f"The runbook “{runbook.title}” is armed and matches. {why}"
-    if severity is None:
-        said = facts.labels.get("severity")
-        label = f"Its severity label “{said}” is mapped nowhere" if said else "It has no severity label"
-        return f"No armed runbook matches. {label}. {why}"
-    return f"No armed runbook matches; its severity label maps to {severity}. {why}"
+        return f"The runbook “{runbook.title}” is armed and matches: it opens, and pages at once."
+    said = facts.labels.get("severity")
+    if severity is not None:
+        about = f"its severity label maps to {severity}"
+    else:
+        about = f"its severity label “{said}” is mapped nowhere" if said else "it has no severity label"
+    return f"No armed runbook matches, and {about}. {why}"
 
 
 def group_key(facts: Facts, runbook: Runbook | None, service: str | None) -> str:

@@ -341,9 +341,7 @@ def _why(rule: OpenRule, facts: Facts, severity: str | None) -> str:
     if rule.source:
         reasons.append(f"it came from {rule.source}")
     if not reasons:
-        reasons = [
-            "no runbook is armed for it, and no earlier rule fits" if severity else "no severity is mapped to it"
-        ]
+        reasons = ["no earlier rule of `open` fits"]
     wait = f", and pages after {spoken(rule.wait)} unless it clears" if rule.decide == "open" and rule.wait else ""
     said = f"{' and '.join(reasons)}: {_DONE[rule.decide]}{wait}."
     return said[0].upper() + said[1:] if rule.when == () else said

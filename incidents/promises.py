@@ -270,6 +270,12 @@ def free_expired(
     return [Bell(row.lane, row.id) for row in again], list(parked)
 
 
+def renew(session: Connection, row: Row[Any], *, until: datetime, now: datetime) -> None:
+    """Hold a row that is still ours for longer. A lease that ran out is not ours to lengthen."""
+    mine = and_(promise.c.id == row.id, promise.c.fence == row.fence, IS_CLAIMED, promise.c.lease_until > now)
+    session.execute(update(promise).where(mine, promise.c.lease_until < until).values(lease_until=until))
+
+
 def settle(session: Connection, row: Row[Any], outcome: Outcome, *, now: datetime) -> str | None:
     """Write what became of a try. Returns the row's new state, or None when somebody else owns the row by now."""
     state, next_try_at = _after(row, outcome, now)

@@ -25,6 +25,7 @@ from incidents.tables import promise
 from ports.clock import Clock
 from ports.database import Database, StoreDown, Work, is_store_down
 from worker.dangerous import act_in_child
+from worker.renewing import Grip
 
 log = structlog.get_logger("worker.keeping")
 
@@ -197,7 +198,7 @@ class Keeper:
         rows = promises.claim(
             work.session,
             now=work.now,
-            lease=self.lease,
+            lease=self._at_home().grip.first,
             promise_id=promise_id,
             lane=lane,
             other_than=internal,
@@ -216,6 +217,7 @@ class Keeper:
 
     def _carry_out(self, row: Row[Any], claimed_at: float) -> None:
         home = self._at_home()
+        home.grip.hold(row)
         try:
             home.bring(self._try(row, claimed_at))
             with home.settling:  # whoever comes first writes for all that wait here
@@ -225,6 +227,7 @@ class Keeper:
         except Exception:
             log.exception("promise.lost_in_a_thread", promise_id=row.id, incident_id=row.incident_id)
         finally:
+            home.grip.let_go(row)
             home.leave()
         if row.lane in home.hungry:
             self._go_on(row.lane)
@@ -379,15 +382,16 @@ class Keeper:
     def _at_home(self) -> _Home:
         home = self._home
         if home is None or home.pid != os.getpid():
-            home = self._home = _Home(self.threads)
+            home = self._home = _Home(self.threads, Grip(self.database, self.lease))
         return home
 
 
 class _Home:
     """The threads of one process, who is out, and what they brought back."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, grip: Grip) -> None:
         self.pid = os.getpid()
+        self.grip = grip
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="keeper")
         self.filling = threading.Lock()
         self.settling = threading.Lock()

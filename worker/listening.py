@@ -145,13 +145,20 @@ class Listener(SimpleWorker):
             log.warning("store.down", what=str(error))  # the clock rings again
         except Exception:
             log.exception("job.failed", job_id=job.id)
-        with self.connection.pipeline() as pipeline:
-            pipeline.lrem(IntermediateQueue.get_intermediate_queue_key(queue.key), 1, job.id)
-            pipeline.delete(job.key)
-            pipeline.execute()
+        try:
+            with self.connection.pipeline() as pipeline:
+                pipeline.lrem(IntermediateQueue.get_intermediate_queue_key(queue.key), 1, job.id)
+                pipeline.delete(job.key)
+                pipeline.execute()
+        except (RedisError, OSError) as error:
+            log.warning("redis.lost", what=str(error))  # the next look at the queue ends this connection
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        super().heartbeat(timeout or WORKER_TTL, pipeline)
+        """RQ would write an ERROR line and quit; a Redis that went away asks for no person."""
+        try:
+            super().heartbeat(timeout or WORKER_TTL, pipeline)
+        except (RedisError, OSError) as error:
+            log.warning("redis.lost", what=str(error))
 
     def check_for_suspension(self, burst: bool) -> None: ...
 

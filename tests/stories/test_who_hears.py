@@ -43,7 +43,8 @@ def test_each_audience_of_a_p0_is_on_record_as_heard_in_time(shop: Desk) -> None
 
     heard = {one["audience"]: (one["state"], one["on_time"]) for one in shop.incident()["hearing"]}
 
-    assert heard == dict.fromkeys(("oncall", "tech_lead", "product_owner", "leadership", "affected_clients"), ("heard", True))
+    everybody = ("oncall", "tech_lead", "product_owner", "leadership", "affected_clients")
+    assert heard == dict.fromkeys(everybody, ("heard", True))
     assert shop.counted("hearing.missed") == 0
     shop.news()
 

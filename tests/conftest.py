@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.fixtures.alertmanager",
     "tests.fixtures.recorder",
     "tests.fixtures.desk",
+    "tests.fixtures.parts",
 ]

@@ -403,7 +403,11 @@ def grant_links(
             "expires_at": now + LINK_LASTS,
         }
         for row in rows
-        if row.kind in ("page", "tell") and row.target and row.incident_id
+        if row.kind in ("page", "tell")
+        and row.target
+        and row.incident_id
+        # Many read a channel: whoever pressed there would answer as nobody, and end the escalation.
+        and not row.target.startswith("channel:")
     ]
     if links:
         session.execute(_insert(session, person_token).on_conflict_do_nothing(index_elements=["promise_id"]), links)

@@ -1,0 +1,98 @@
+"""`python -m tests.chaos --seeds 10 --seconds 30 --database both --scenario mixed`: prints a line a run and a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.chaos.checker import Verdict
+from tests.chaos.run import line, run
+from tests.chaos.scenarios import SCENARIOS
+from tests.fixtures.postgresql import Cluster
+
+BOTH = ("sqlite", "postgresql")
+CHAOS_SECONDS = {"mixed": 30.0, "flushall": 300.0, "redis-away": 600.0, "redis-hung": 60.0, "frozen": 180.0}
+Runs = list[tuple[str, str, int, Verdict]]
+
+
+def main() -> int:
+    told = _arguments()
+    if told.control:
+        from tests.chaos.control import control
+
+        return control(told.first_seed, told.seconds or 60.0)
+    runs: Runs = []
+    for kind in BOTH if told.database == "both" else (told.database,):
+        with _cluster(kind) as cluster:
+            for name in told.scenario or list(SCENARIOS):
+                runs += _runs(name, kind, cluster, told)
+    _print_table(runs)
+    missed = _databases_without_a_claimed_kill(runs)
+    for kind in missed:
+        print(f"no kill landed while a promise was claimed on {kind}: the runs prove nothing about it")
+    return 1 if missed or any(verdict.broken for *_, verdict in runs) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    reader = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    reader.add_argument("--seeds", type=int, default=3, help="how many seeds of the mixed scenario (others: one)")
+    reader.add_argument("--first-seed", type=int, default=1)
+    reader.add_argument("--seconds", type=float, help="of each run; each scenario has its own length unless told")
+    reader.add_argument("--database", choices=[*BOTH, "both"], default="both")
+    reader.add_argument("--scenario", action="append", choices=list(SCENARIOS), help="several; all unless told")
+    reader.add_argument("--soak", action="store_true", help="the sizes of docs/reliability.md: 100 seeds of 60 s")
+    reader.add_argument("--control", action="store_true", help="the same load as plain RQ timers, to see what is lost")
+    told = reader.parse_args()
+    if told.soak:
+        told.seeds, told.seconds = max(told.seeds, 100), told.seconds or 60.0
+    return told
+
+
+@contextmanager
+def _cluster(kind: str) -> Iterator[Cluster | None]:
+    if kind == "sqlite":
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as home:
+        cluster = Cluster(Path(home))
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+def _runs(name: str, kind: str, cluster: Cluster | None, told: argparse.Namespace) -> Runs:
+    scenario, runs = SCENARIOS[name], []
+    for seed in range(told.first_seed, told.first_seed + (told.seeds if name == "mixed" else 1)):
+        seconds = told.seconds or CHAOS_SECONDS[name]
+        verdict = run(scenario, seed=seed, seconds=seconds, kind=kind, cluster=cluster, keep=True)
+        print(line(scenario, kind, seed, verdict), flush=True)
+        for sentence in verdict.broken[:20]:
+            print(f"  BROKEN {sentence}", flush=True)
+        runs.append((name, kind, seed, verdict))
+    return runs
+
+
+def _print_table(runs: Runs) -> None:
+    heads = ("scenario", "database", "seed", "alerts", "messages", "kills", "claimed", "doubles", "acts", "parked")
+    print(f"\n| {' | '.join((*heads, 'late p99 s', 'late max s', 'broken'))} |")
+    print("|" + "---|" * (len(heads) + 3))
+    for name, kind, seed, one in runs:
+        numbers = [one.accepted, one.pages, one.kills, one.kills_claimed, one.doubles, one.acts, one.acts_parked]
+        late = [f"{one.late(0.99):.1f}", f"{max(one.lateness, default=0):.1f}"]
+        print(f"| {' | '.join(map(str, (name, kind, seed, *numbers, *late, len(one.broken))))} |")
+
+
+def _databases_without_a_claimed_kill(runs: Runs) -> list[str]:
+    mixed = [(kind, verdict) for name, kind, _, verdict in runs if name == "mixed"]
+    landed = {kind for kind, verdict in mixed if verdict.kills_claimed}
+    return sorted({kind for kind, _ in mixed} - landed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 
-from incidents import escalation, hearing, paging, store, tables
+from incidents import escalation, hearing, holding, paging, store, tables
 from incidents.book import Book
 from incidents.errors import Refused
 from incidents.lifecycle import OPEN, next_state
@@ -56,46 +56,61 @@ def _hand_over_to(session: Connection, incident: Row[Any], *, holder: str, now: 
     """End escalation; turn what other audiences are owed by page into a tell that says who has it."""
     rows = store.hearing_rows(session, incident)
     own = {row.audience for row in rows if row.person == holder}
+    others = {row.audience for row in rows if row.how == hearing.PAGE} - own - paging.heard_audiences(rows)
+    owed = _still_owed(session, incident, rows, others, holder)
     paging.end_hearing(session, incident, why="acknowledged", only=sorted(own))
-    owed = _still_owed(session, incident, rows, own, holder)
-    cancel(
-        session,
-        t.promise.c.incident_id == incident.id,
-        t.promise.c.kind.in_(("escalate", "page", "hold")),
-        why=f"{holder} has it",
-        now=now,
-    )
-    h = t.hearing
-    session.execute(
-        h.update()
-        .where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.how == hearing.PAGE)
-        .where(h.c.audience.not_in(own), h.c.heard_at.is_(None))
-        .values(how=hearing.TELL, asked_as=hearing.TELL)
-    )
-    _drop_own_deadlines(session, incident, own, now=now)
+    paging.unask(session, incident, own, why="acknowledged", now=now)
+    _end_asking(session, incident, holder, now=now)
+    _owe_a_tell(session, incident, others)
     bells = paging.unhold(session, incident, now=now)
     bells += make(session, [paging.tell(incident, person, "handed", why="handed", now=now) for person in owed], now=now)
-    bells += make(session, [_ask_again(incident, n=1, now=now)] if _asks(incident) else [], now=now)
+    bells += keep_asking(session, incident, now=now)
     return bells + clear_again(session, incident, now=now)
 
 
-def _still_owed(session: Connection, incident: Row[Any], rows: Any, own: set[str], holder: str) -> list[str]:
-    """Whom to tell who has it: other audiences that are owed a page and have not heard, and all with an open page."""
-    heard = {row.person for row in rows if row.heard_at is not None and row.evidence in paging.PRESSES}
-    of_audiences = {row.person for row in rows if row.how == hearing.PAGE and row.audience not in own}
+def _still_owed(session: Connection, incident: Row[Any], rows: Any, others: set[str], holder: str) -> list[str]:
+    """Whom to tell who has it: the other audiences that have not heard, and everyone with an open page."""
+    knows = {row.person for row in rows if row.evidence in ("acknowledge", "seen")}
+    of_audiences = {row.person for row in rows if row.audience in others}
+    return sorted((of_audiences | _paged(session, incident)) - knows - {holder, ""})
+
+
+def _paged(session: Connection, incident: Row[Any]) -> set[str]:
+    """Whom a page of this round left for, or may be leaving for right now."""
     p = t.promise
-    paged = session.execute(
+    rows = session.execute(
         select(p.c.target)
         .where(p.c.incident_id == incident.id, p.c.round == incident.round)
         .where(p.c.kind == "page", p.c.attempts > 0)
     )
-    return sorted((of_audiences | {row.target for row in paged}) - heard - {holder, ""})
+    return {row.target for row in rows}
 
 
-def _drop_own_deadlines(session: Connection, incident: Row[Any], own: set[str], *, now: datetime) -> None:
-    for row in store.due_promises(session, incident.id, ("deadline",)):
-        if row.target in own:
-            cancel(session, t.promise.c.id == row.id, why="acknowledged", now=now)
+def _end_asking(session: Connection, incident: Row[Any], holder: str, *, now: datetime) -> None:
+    """No step, no page and no “a colleague was paged” leaves any more. What is parked still needs a person."""
+    why = f"{holder} has it"
+    mine = t.promise.c.incident_id == incident.id
+    cancel(session, mine, t.promise.c.kind.in_(("escalate", "hold")), why=why, now=now)
+    for row in store.due_promises(session, incident.id, ("page", "tell")):
+        reason = row.facts.get("why")
+        if reason == "colleague" or (row.kind == "page" and reason != "parked"):
+            cancel(session, t.promise.c.id == row.id, why=why, now=now)
+
+
+def _owe_a_tell(session: Connection, incident: Row[Any], audiences: set[str]) -> None:
+    """Their open page is a tell from now on. What was sent before does not say who has it, so it proves nothing."""
+    h = t.hearing
+    session.execute(
+        h.update()
+        .where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience.in_(audiences))
+        .where(or_(h.c.evidence.is_(None), h.c.evidence.not_in(("acknowledge", "seen"))))
+        .values(how=hearing.TELL, asked_as=hearing.TELL, sent_at=None, delivered_at=None, heard_at=None, evidence=None)
+    )
+    session.execute(
+        h.update()
+        .where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience.in_(audiences))
+        .values(how=hearing.TELL)
+    )
 
 
 def clear_again(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
@@ -105,7 +120,7 @@ def clear_again(session: Connection, incident: Row[Any], *, now: datetime) -> li
     after = store.rules_of(incident).severities[incident.severity].resolve_after
     wanted = Wanted(
         kind="hold",
-        key=paging.key_of("hold", incident, "resolve", f"{incident.cleared_at:%Y%m%dT%H%M%S}-{incident.taken_by}"),
+        key=paging.key_of("hold", incident, "resolve", incident.version),
         due_at=max(now, incident.cleared_at + after),
         incident_id=incident.id,
         round=incident.round,
@@ -151,12 +166,12 @@ def _page_next_of(
 ) -> list[Bell]:
     """Page the next person of each of these audiences now, rather than at their share of the minutes."""
     rows = store.hearing_rows(session, incident)
-    said_no = {row.person for row in rows if row.evidence == "decline"} | {but}
+    not_again = {row.person for row in rows if row.evidence == "decline"} | _paged(session, incident) | {but, ""}
     bells: list[Bell] = []
     paged: list[str] = []
     for audience in sorted(audiences):
         waiting = [row.person for row in rows if row.audience == audience and row.how == hearing.PAGE]
-        nexts = [person for person in waiting if person and person not in said_no]
+        nexts = [person for person in waiting if person not in not_again]
         if not nexts or any(row.audience == audience and hearing.counts_as_heard(row) for row in rows):
             continue
         bells += page_member(session, incident, nexts[0], audience, now=now)
@@ -170,20 +185,19 @@ def _page_next_of(
 
 def page_member(session: Connection, incident: Row[Any], person: str, audience: str, *, now: datetime) -> list[Bell]:
     """Page a further person of an audience now: bring the planned page forward, or write it where none was planned."""
-    h, p = t.hearing, t.promise
+    h = t.hearing
     session.execute(
         h.update()
         .where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience == audience)
         .where(h.c.person == person)
         .values(asked_as=hearing.PAGE)
     )
-    key = paging.key_of("page", incident, person, 1)
-    planned = session.execute(select(p.c.id).where(p.c.key == key, p.c.state == "due")).scalar()
-    if planned is not None:
-        return paging.hurry(session, planned, at=now, now=now) or [Bell("page", planned)]
+    for planned in store.due_promises(session, incident.id, ("page",)):
+        if planned.target == person and audience in planned.facts.get("audiences", ()):
+            return paging.hurry(session, planned.id, at=now, now=now) or [Bell("page", planned.id)]
     wanted = Wanted(
         kind="page",
-        key=key,
+        key=paging.key_of("page", incident, person, f"next-{incident.version}"),
         due_at=now,
         incident_id=incident.id,
         round=incident.round,
@@ -199,16 +213,9 @@ def bring_forward(
 ) -> list[Bell]:
     """Escalate at once: page whoever of the path was not paged yet in this round, whether or not somebody has it."""
     rules = store.rules_of(incident)
-    path = escalation.path_of(rules, incident.severity, incident.snapshot["runbook"]["escalation"])
-    p = t.promise
-    paged = {
-        row.target
-        for row in session.execute(
-            select(p.c.target)
-            .where(p.c.incident_id == incident.id, p.c.round == incident.round)
-            .where(p.c.kind == "page", p.c.attempts > 0)
-        )
-    }
+    own = incident.snapshot["runbook"]["escalation"]  # a person may bring in the runbook's people at a P3 too
+    path = own or escalation.path_of(rules, incident.severity, own)
+    paged = _paged(session, incident)
     role, people = escalation.next_target(path, store.roles_frozen(incident), paged | {by})
     if not people:
         return []
@@ -275,7 +282,7 @@ def escalate_due(session: Connection, row: Row[Any], book: Book, now: datetime) 
         end(session, row, "superseded", why="somebody has it or it is over", now=now)
         return []
     if row.facts.get("step") is None:
-        return _begin_lap(session, incident, row.facts["lap"], now=now)
+        return _begin_lap(session, incident, row.facts["lap"], row.facts.get("tag", ""), now=now)
     said_no = {h.person for h in store.hearing_rows(session, incident) if h.evidence == "decline"}
     members = store.roles_frozen(incident).get(row.target, [])
     people = [person for person in members if person not in said_no] or list(members)
@@ -291,16 +298,16 @@ def escalate_due(session: Connection, row: Row[Any], book: Book, now: datetime) 
         session, incident.id, "escalated", now=now, after=after, who=f"{who} ({paging.label(book, row.target)})"
     )
     lap, step = row.facts["lap"], row.facts["step"]
-    n = f"e{incident.severity}-{lap}.{step}"
+    n = f"e{incident.severity}-{row.facts.get('tag', '')}{lap}.{step}"
     pages = [paging.page(incident, person, n, why="escalation", now=now, contact=lap - 1) for person in people]
     return make(session, pages, now=now)
 
 
-def _begin_lap(session: Connection, incident: Row[Any], lap: int, *, now: datetime) -> list[Bell]:
+def _begin_lap(session: Connection, incident: Row[Any], lap: int, tag: str, *, now: datetime) -> list[Bell]:
     rules = store.rules_of(incident)
     if not escalation.is_last_lap(rules, incident.severity, lap - 1):
         store.write(session, incident.id, "escalation.lap", now=now, lap=lap)
-        return paging.write_next_lap(session, incident, lap=lap, now=now)
+        return paging.write_next_lap(session, incident, lap=lap, tag=tag, now=now)
     why = f"nobody took it in {lap - 1} runs through the escalation path"
     store.write(session, incident.id, "escalation.done", now=now, laps=lap - 1)
     incident = store.change_incident(session, incident, needs_human=why)
@@ -330,25 +337,53 @@ def deadline_due(session: Connection, row: Row[Any], book: Book, now: datetime) 
     if not fallback:
         return []
     return make(
-        session, [paging.tell(incident, f"channel:{fallback}", f"missed-{row.target}", why="missed", now=now)], now=now
+        session, [paging.tell(incident, f"channel:{fallback}", f"missed-{row.id}", why="missed", now=now)], now=now
     )
 
 
-def _asks(incident: Row[Any]) -> bool:
-    return store.rules_of(incident).severities[incident.severity].acknowledge_within is not None
+def keep_asking(session: Connection, incident: Row[Any], *, now: datetime, since: datetime | None = None) -> list[Bell]:
+    """Whoever has it is asked “still on it?” once they were quiet for long. There is one such promise at a time."""
+    rules = store.rules_of(incident)
+    if incident.status not in OPEN or rules.severities[incident.severity].acknowledge_within is None:
+        return []
+    _end_questions(session, incident, why="asked anew", now=now)
+    wanted = _question(session, incident, "ask", due_at=(since or now) + rules.escalation.still_on_it, now=now)
+    return make(session, [wanted], now=now)
 
 
-def _ask_again(incident: Row[Any], *, n: int, now: datetime, since: datetime | None = None) -> Wanted:
-    quiet = store.rules_of(incident).escalation.still_on_it
+def ask_if_nobody_does(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
+    """A severity that asks replaced one that does not."""
+    if store.due_promises(session, incident.id, ("still_on_it",)):
+        return []
+    return keep_asking(session, incident, now=now)
+
+
+def _question(session: Connection, incident: Row[Any], phase: str, *, due_at: datetime, now: datetime) -> Wanted:
+    """A question to the holder, numbered within the incident: handing it to and fro never makes the same key twice."""
+    p = t.promise
+    asked = select(func.count()).where(p.c.incident_id == incident.id, p.c.kind == "still_on_it")
+    n = 1 + int(session.execute(asked).scalar_one())
     return Wanted(
         kind="still_on_it",
-        key=paging.key_of("still_on_it", incident, incident.taken_by, f"{n}-ask"),
-        due_at=(since or now) + quiet,
+        key=paging.key_of("still_on_it", incident, incident.taken_by, f"{n}-{phase}"),
+        due_at=due_at,
         incident_id=incident.id,
         round=incident.round,
         target=incident.taken_by,
-        facts={"phase": "ask", "n": n},
+        facts={"phase": phase, "n": n, "asked_at": now.isoformat()},
     )
+
+
+def _end_questions(session: Connection, incident: Row[Any], *, why: str, now: datetime) -> None:
+    mine = t.promise.c.incident_id == incident.id
+    cancel(session, mine, t.promise.c.kind == "still_on_it", why=why, now=now)
+
+
+def _open_question(session: Connection, incident: Row[Any]) -> Row[Any] | None:
+    """The question that the holder has not answered yet."""
+    rows = store.due_promises(session, incident.id, ("still_on_it",))
+    mine = [row for row in rows if row.facts["phase"] == "lapse" and row.target == incident.taken_by]
+    return mine[0] if mine else None
 
 
 def still_on_it_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
@@ -357,65 +392,55 @@ def still_on_it_due(session: Connection, row: Row[Any], book: Book, now: datetim
     if incident.taken_by != row.target or incident.status not in OPEN or row.round != incident.round:
         end(session, row, "superseded", why="it is over, or somebody else has it", now=now)
         return []
-    n, quiet = row.facts["n"], store.rules_of(incident).escalation.still_on_it
+    quiet = store.rules_of(incident).escalation.still_on_it
     acted_at = _last_act(session, incident, row.target)
+    since = incident.taken_at if acted_at is None else max(acted_at, incident.taken_at)
+    if incident.cleared_at is not None:  # it is asked of whoever does nothing while it fires
+        return keep_asking(session, incident, now=now)
     if row.facts["phase"] == "lapse":
-        asked_at = incident.taken_at if row.facts.get("asked_at") is None else _at(row.facts["asked_at"])
-        if acted_at is not None and asked_at is not None and acted_at > asked_at:
-            return make(session, [_ask_again(incident, n=n + 1, now=now, since=acted_at)], now=now)
+        if since > _at(row.facts["asked_at"]):
+            return keep_asking(session, incident, now=now, since=since)
         return _lapse(session, incident, book=book, now=now)
-    if incident.cleared_at is not None or (acted_at is not None and now - acted_at < quiet):
-        since = now if incident.cleared_at is not None else acted_at
-        return make(session, [_ask_again(incident, n=n + 1, now=now, since=since)], now=now)
-    store.write(
-        session,
-        incident.id,
-        "still_on_it",
-        now=now,
-        person=paging.person_name(book, incident.taken_by),
-        quiet=spoken(quiet),
-    )
-    return ask_holder(session, incident, n=n, now=now)
+    if now - since < quiet:
+        return keep_asking(session, incident, now=now, since=since)
+    person = paging.person_name(book, incident.taken_by)
+    store.write(session, incident.id, "still_on_it", now=now, person=person, quiet=spoken(quiet))
+    return ask_holder(session, incident, now=now)
 
 
-def ask_holder(session: Connection, incident: Row[Any], *, n: int | str, now: datetime) -> list[Bell]:
-    """Page the holder: “still on it?”. Without a press within `acknowledge_within` the acknowledgement lapses."""
+def ask_holder(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
+    """Page the holder: “still on it?”. Without a press within `acknowledge_within` the acknowledgement lapses.
+
+    Asked twice, the first question's minutes hold: a second raise gives no more time to answer.
+    """
     within = store.rules_of(incident).severities[incident.severity].acknowledge_within
     if within is None:
         return []
-    wanted = [
-        paging.page(incident, incident.taken_by, f"still-{n}", why="still_on_it", now=now, even_if_taken=True),
-        Wanted(
-            kind="still_on_it",
-            key=paging.key_of("still_on_it", incident, incident.taken_by, f"{n}-lapse"),
-            due_at=now + within,
-            incident_id=incident.id,
-            round=incident.round,
-            target=incident.taken_by,
-            facts={"phase": "lapse", "n": n if isinstance(n, int) else 1000, "asked_at": now.isoformat()},
-        ),
-    ]
-    return make(session, wanted, now=now)
+    before = _open_question(session, incident)
+    _end_questions(session, incident, why="asked anew", now=now)
+    lapse = _question(
+        session, incident, "lapse", due_at=min(before.due_at, now + within) if before else now + within, now=now
+    )
+    n = f"still-{lapse.facts['n']}"
+    page = paging.page(incident, incident.taken_by, n, why="still_on_it", now=now, even_if_taken=True)
+    return make(session, [page, lapse], now=now)
 
 
 def _still_on_it_said(
     session: Connection, incident: Row[Any], *, by: str, via: str, book: Book, now: datetime
 ) -> list[Bell]:
     """The holder pressed again. It answers an open question; otherwise it changes nothing."""
-    open_question = [
-        row
-        for row in store.due_promises(session, incident.id, ("still_on_it",))
-        if row.facts["phase"] == "lapse" and row.round == incident.round
-    ]
-    if not open_question:
+    if _open_question(session, incident) is None:
         return []
-    for row in open_question:
-        cancel(session, t.promise.c.id == row.id, why="still on it", now=now)
     name = paging.person_name(book, by)
     store.write(session, incident.id, "still_on_it.yes", now=now, actor=by, source=via, person=name)
-    incident = store.change_incident(session, incident)
-    n = max(row.facts["n"] for row in open_question) + 1
-    return make(session, [_ask_again(incident, n=n, now=now)], now=now)
+    return keep_asking(session, store.change_incident(session, incident), now=now)
+
+
+def hand_to(session: Connection, incident: Row[Any], person: str, *, now: datetime) -> list[Bell]:
+    """Another person has it from now on, and is asked “still on it?” in turn. Nobody is paged by that."""
+    incident = store.change_incident(session, incident, taken_by=person, taken_at=now)
+    return keep_asking(session, incident, now=now)
 
 
 def _last_act(session: Connection, incident: Row[Any], person: str) -> datetime | None:
@@ -453,4 +478,5 @@ def new_round(session: Connection, incident: Row[Any], *, book: Book, now: datet
     oncall = [person for person in store.roles_frozen(incident).get("oncall", []) if person != but]
     if oncall:
         store.give_role(session, incident.id, "commander", oncall[0], by=store.MACHINE, now=now)
-    return paging.begin_round(session, incident, wait=timedelta(0), book=book, now=now, last=but)
+    bells = paging.begin_round(session, incident, wait=timedelta(0), book=book, now=now, last=but)
+    return bells + holding.renew(session, incident, now=now)

@@ -54,7 +54,8 @@ def waits_for(step: Any, steps: Sequence[Any], incident: Any) -> str:
     if step.phase == "contain":
         if step.lever == LAST_RESORT and incident.status == ACTIVE:
             return "Data is corrected only after the bleeding has stopped: contain first."
-        earlier = [one for one in steps if one.phase == "contain" and one.n < step.n and one.state == "waiting"]
+        rungs = [one for one in steps if one.phase == "contain" and one.lever != LAST_RESORT]  # that one blocks nobody
+        earlier = [one for one in rungs if one.n < step.n and one.state == "waiting"]
         if earlier:
             return f"Step {earlier[0].n} comes first: do it, or skip it with a reason."
         return ""

@@ -31,6 +31,14 @@ class Decided:
     team: str
     claimed: bool
     group_key: str
+    lends: Runbook | None = None  # a runbook that matches and is not armed: it lends its steps and decides nothing
+
+    @property
+    def proposed(self) -> str | None:
+        """The severity that a person finds filled in when they open it by hand."""
+        if self.decide == SUGGEST and self.lends is not None and self.lends.severity:
+            return self.lends.severity
+        return self.severity
 
     @property
     def begun_by(self) -> str:
@@ -88,6 +96,7 @@ def decide(facts: Facts, book: Book) -> Decided:
         team=team,
         claimed=claimed,
         group_key=group_key(facts, runbook, service),
+        lends=None if runbook else book.runbooks.lend(facts),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select, update
 
-from incidents import messages, paging, signal, store, tables
+from incidents import holding, messages, paging, store, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN
 from incidents.promises import Bell, Outcome
@@ -46,7 +46,7 @@ def prepare_page(session: Connection, row: Row[Any], book: Book, now: datetime) 
         return Skip("cancelled", f"{incident.taken_by} has it")
     if row.facts.get("why") == "still_on_it" and incident.taken_by != row.target:
         return Skip("cancelled", f"{row.target} has it no more")
-    if incident.taken_by is None and signal.is_held(session, incident):
+    if holding.is_held(session, incident):
         return Skip("held", "the signal is clear")
     return _to_person(session, incident, row, "page", book, now)
 
@@ -101,7 +101,7 @@ def digest_incidents(session: Connection, row: Row[Any], book: Book) -> Sequence
     mine = {one[0] for one in session.execute(owed)}
     return sorted(
         (one for one in chosen if one.id in mine or row.target in store.roles_frozen(one).get("oncall", [])),
-        key=lambda one: (one.severity, one.id),
+        key=lambda one: (book.policy.rank(one.severity), one.id),
     )
 
 
@@ -161,13 +161,15 @@ def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, bo
 
 
 def _name(book: Book, target: str) -> str:
-    return target.removeprefix("channel:") if target.startswith("channel:") else paging.person_name(book, target)
+    return "The fallback channel" if target.startswith("channel:") else paging.person_name(book, target)
 
 
 def _sent(
     session: Connection, incident: Row[Any], row: Row[Any], outcome: Outcome, channel: str, *, book: Book, now: datetime
 ) -> list[Bell]:
     h = t.hearing
+    if row.kind == "page" and incident.taken_by is not None and not row.facts.get("even_if_taken"):
+        return []  # it crossed an acknowledgement: what its audiences are owed is a tell by now, and that one counts
     mine = [h.c.incident_id == incident.id, h.c.round == row.round, h.c.person == row.target]
     session.execute(
         update(h).where(*mine, h.c.sent_at.is_(None), h.c.how != "digest").values(sent_at=now, by_channel=channel)

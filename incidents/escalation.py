@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-NEVER_HOLDS = "P0"  # design.md §3: a P0 goes on though its signal is clear
+NEVER_HOLDS = 0  # design.md §3: the worst rank, whatever its code, goes on though its signal is clear
 FLAPS = 3  # the third round within an hour no longer clears itself
 FLAP_WINDOW = timedelta(hours=1)
 
@@ -28,8 +28,12 @@ class Due:
 
 
 def path_of(rules: Any, severity: str, runbook_path: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The path in force, as `{after: seconds, page, everyone}`: the runbook's replaces the policy's."""
-    if runbook_path:
+    """The path in force, as `{after: seconds, page, everyone}`: the runbook's replaces the policy's.
+
+    A severity that pages nobody and has no path of its own (P3) escalates by no runbook's path either (X7).
+    """
+    pages = any(row.how == "page" for row in rules.severities[severity].hears)
+    if runbook_path and (pages or rules.escalation.paths.get(severity)):
         return list(runbook_path)
     return [
         {"after": step.after.total_seconds(), "page": step.page, "everyone": step.everyone}
@@ -54,9 +58,9 @@ def is_last_lap(rules: Any, severity: str, lap: int) -> bool:
     return laps is not None and lap >= laps
 
 
-def holds_while_clear(severity: str, flapping: bool) -> bool:
+def holds_while_clear(rank: int, flapping: bool) -> bool:
     """Whether paging waits while the signal is clear and nobody has it: P1 to P3, unless it flaps."""
-    return severity != NEVER_HOLDS and not flapping
+    return rank != NEVER_HOLDS and not flapping
 
 
 def next_target(

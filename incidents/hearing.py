@@ -157,18 +157,18 @@ def counts_as_heard(row: Any) -> bool:
     """
     if row.heard_at is None or row.evidence == "decline":
         return False
-    return bool(row.how != PAGE or row.asked_as == PAGE or row.evidence == "acknowledge")
+    return bool(row.how != PAGE or row.evidence == "acknowledge" or (row.asked_as == PAGE and row.evidence == "seen"))
 
 
 def heard_at(rows: Sequence[Any]) -> datetime | None:
     """When the audience had heard: its first person, or its last where everyone must hear. None: not yet."""
     times: list[datetime] = [row.heard_at for row in rows if counts_as_heard(row)]
-    people = [row for row in rows if row.person]
     if not times:
         return None
-    if any(row.everyone for row in rows):
-        return max(times) if len(times) == len(people) else None
-    return min(times)
+    if not any(row.everyone for row in rows):
+        return min(times)
+    known = [row for row in rows if counts_as_heard(row) or row.evidence == "decline"]  # who can't take it knows of it
+    return max(row.heard_at for row in known) if len(known) == sum(1 for row in rows if row.person) else None
 
 
 def state_of(rows: Sequence[Any], now: datetime) -> str:

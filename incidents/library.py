@@ -37,6 +37,7 @@ class Library:
         self._by_name = {runbook.name: runbook for runbook in self.all}
         self._index: dict[Key, list[Runbook]] = {}
         self._scanned: list[Runbook] = []
+        self._lenders = [one for one in self.all if not one.armed and not one.faults and not one.fallback]
         self._fill([runbook for runbook in sorted(self.all, key=_order) if runbook.armed])
 
     def _fill(self, armed: list[Runbook]) -> None:
@@ -60,6 +61,10 @@ class Library:
     def match(self, facts: Facts) -> Runbook | None:
         """The armed runbook for an alert: higher priority first, then more conditions, then the name."""
         return min(self.matching(facts), key=_order, default=None)
+
+    def lend(self, facts: Facts) -> Runbook | None:
+        """The best runbook that matches and is not armed, a draft above all: it decides nothing and lends its steps."""
+        return min((one for one in self._lenders if one.holds(facts)), key=_order, default=None)
 
     def matching(self, facts: Facts) -> Iterator[Runbook]:
         """The armed runbooks that match: the first of each shelf is the best of it."""

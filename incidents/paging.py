@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
 from incidents import calendar, escalation, hearing, store, tables
 from incidents.book import Book
@@ -39,8 +40,7 @@ def begin_round(
     owed = plan_of(incident, incident.severity, wait=wait, book=book, now=now, last=last)
     _write_hearing(session, incident, owed, now=now)
     _say_who_hears(session, incident, owed, book=book, now=now)
-    wanted = [_message(incident, one, wait=wait) for one in owed.owed]
-    wanted += [_deadline(incident, audience) for audience in owed.audiences if audience.within and audience.members]
+    wanted = _messages(incident, owed, wait=wait)
     wanted += _lap(incident, rules, lap=1, began=incident.round_began_at)
     return make(session, wanted, now=now)
 
@@ -49,31 +49,50 @@ def plan_of(
     incident: Any, severity: str, *, wait: timedelta, book: Book, now: datetime, last: str = ""
 ) -> hearing.Plan:
     """What `severity` owes from now on. Writes nothing: `simulate` asks the same."""
+    return _plan(incident, _audiences(incident, severity, now=now, last=last), wait=wait, book=book, now=now)
+
+
+def _audiences(incident: Any, severity: str, *, now: datetime, last: str = "") -> list[hearing.Audience]:
     rules = store.rules_of(incident)
     roles = {role: sorted(people, key=lambda one: one == last) for role, people in store.roles_frozen(incident).items()}
-    wanted = hearing.audiences(
+    return hearing.audiences(
         rules.severities[severity].hears,
         roles,
         began=now,
         next_at=lambda what: calendar.next_at(rules.calendar, what, after=now),  # type: ignore[arg-type]
     )
+
+
+def _plan(
+    incident: Any, audiences: Sequence[hearing.Audience], *, wait: timedelta, book: Book, now: datetime
+) -> hearing.Plan:
     return hearing.plan(
-        wanted,
+        audiences,
         began=now,
         wait=wait,
         contacts=lambda person: len(book.policy.contacts(person, "page")),
-        rules=rules.hearing,
+        rules=store.rules_of(incident).hearing,
     )
 
 
-def _message(incident: Row[Any], one: hearing.Owed, *, wait: timedelta) -> Wanted:
+def _messages(
+    incident: Row[Any], owed: hearing.Plan, *, wait: timedelta = timedelta(0), tag: str = "", but: Iterable[str] = ()
+) -> list[Wanted]:
+    """The messages and deadlines of a plan. `tag` sets a second plan of the same round apart: its keys are new."""
+    wanted = [_message(incident, one, wait=wait, tag=tag) for one in owed.owed if one.person not in set(but)]
+    return wanted + [
+        _deadline(incident, audience, tag=tag) for audience in owed.audiences if audience.within and audience.members
+    ]
+
+
+def _message(incident: Row[Any], one: hearing.Owed, *, wait: timedelta, tag: str) -> Wanted:
     if one.kind == hearing.DIGEST:  # one digest a person and time, whatever it holds; the hearing rows are its content
         return Wanted(
             kind="digest", key=f"digest:{one.person}:{one.due_at:%Y%m%dT%H%M}", due_at=one.due_at, target=one.person
         )
     return Wanted(
         kind=one.kind,
-        key=key_of(one.kind, incident, one.person, one.n),
+        key=key_of(one.kind, incident, one.person, f"{tag}{one.n}"),
         due_at=one.due_at,
         incident_id=incident.id,
         round=incident.round,
@@ -88,10 +107,10 @@ def _message(incident: Row[Any], one: hearing.Owed, *, wait: timedelta) -> Wante
     )
 
 
-def _deadline(incident: Row[Any], audience: hearing.Audience) -> Wanted:
+def _deadline(incident: Row[Any], audience: hearing.Audience, *, tag: str) -> Wanted:
     return Wanted(
         kind="deadline",
-        key=key_of("deadline", incident, audience.name, f"{audience.due_at:%Y%m%dT%H%M%S}"),
+        key=key_of("deadline", incident, audience.name, f"{tag}{audience.due_at:%Y%m%dT%H%M%S}"),
         due_at=audience.due_at,
         incident_id=incident.id,
         round=incident.round,
@@ -100,18 +119,22 @@ def _deadline(incident: Row[Any], audience: hearing.Audience) -> Wanted:
     )
 
 
-def _lap(incident: Row[Any], rules: Any, *, lap: int, began: datetime) -> list[Wanted]:
+def _lap(
+    incident: Row[Any], rules: Any, *, lap: int, began: datetime, tag: str = "", now: datetime | None = None
+) -> list[Wanted]:
+    """A run through the path. `tag` sets a path apart that was planned anew in the same round: its keys are new."""
+    known = {"severity": incident.severity, "tag": tag}
     path = escalation.path_of(rules, incident.severity, incident.snapshot["runbook"]["escalation"])
     steps = escalation.lap_of(path, lap=lap, began=began)
     wanted = [
         Wanted(
             kind="escalate",
-            key=key_of("escalate", incident, f"{incident.severity}-l{lap}", due.step),
+            key=key_of("escalate", incident, f"{incident.severity}-{tag}l{lap}", due.step),
             due_at=due.at,
             incident_id=incident.id,
             round=incident.round,
             target=due.role,
-            facts={"lap": lap, "step": due.step, "everyone": due.everyone},
+            facts={"lap": lap, "step": due.step, "everyone": due.everyone, **known},
         )
         for due in steps
     ]
@@ -119,12 +142,12 @@ def _lap(incident: Row[Any], rules: Any, *, lap: int, began: datetime) -> list[W
         wanted.append(
             Wanted(
                 kind="escalate",
-                key=key_of("escalate", incident, f"{incident.severity}-l{lap + 1}", "lap"),
-                due_at=steps[-1].at + rules.escalation.again_every,
+                key=key_of("escalate", incident, f"{incident.severity}-{tag}l{lap + 1}", "lap"),
+                due_at=max(steps[-1].at, now or steps[-1].at) + rules.escalation.again_every,
                 incident_id=incident.id,
                 round=incident.round,
                 target="",
-                facts={"lap": lap + 1},
+                facts={"lap": lap + 1, **known},
             )
         )
     return wanted
@@ -160,11 +183,15 @@ def _say_who_hears(session: Connection, incident: Row[Any], owed: hearing.Plan, 
         by_time.setdefault(audience.due_at, []).append(audience.name)
     for due_at, audiences in sorted(by_time.items()):
         who = names([label(book, audience) for audience in audiences])
-        store.write(session, incident.id, "hears", now=now, who=who, by=f"{due_at:%H:%M} UTC")
+        store.write(session, incident.id, "hears", now=now, who=who, by=_by(due_at, now))
     for audience in owed.audiences:
         if not audience.members:
-            by = f"{audience.due_at:%H:%M} UTC"
+            by = _by(audience.due_at, now)
             store.write(session, incident.id, "hears.nobody", now=now, audience=label(book, audience.name), by=by)
+
+
+def _by(moment: datetime, now: datetime) -> str:
+    return f"{moment:%H:%M} UTC" if moment.date() == now.date() else f"{moment:%a %d %b %H:%M} UTC"
 
 
 def promise_digest(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
@@ -186,7 +213,7 @@ def label(book: Book, role: str) -> str:
 def person_name(book: Book, person: str) -> str:
     """A person's name; the id where the policy no longer knows them."""
     known = book.policy.people.get(person)
-    return known.name if known else person
+    return (known.name if known else "") or person
 
 
 # --- what is proven, and what is then owed no more ---
@@ -199,17 +226,19 @@ def hear(
 
     A delivery proves a tell, never a page; “can't take it” proves that the person knows, not the audience.
     """
-    before = _heard_audiences(store.hearing_rows(session, incident))
+    before = heard_audiences(store.hearing_rows(session, incident))
     h = t.hearing
-    mine = [h.c.incident_id == incident.id, h.c.round == incident.round, h.c.person == person, h.c.heard_at.is_(None)]
-    if evidence not in PRESSES:
+    mine = [h.c.incident_id == incident.id, h.c.round == incident.round, h.c.person == person]
+    proven: ColumnElement[bool] = h.c.heard_at.is_not(None)
+    if evidence in PRESSES:  # what was only delivered, or declined, did not count for an audience that is paged
+        proven = and_(proven, ~and_(h.c.how == hearing.PAGE, h.c.evidence.in_(WEAKER[evidence])))
+    else:
         mine.append(h.c.asked_as != hearing.PAGE)
-    session.execute(update(h).where(*mine).values(heard_at=now, evidence=evidence, by_channel=channel))
+    session.execute(update(h).where(*mine, ~proven).values(heard_at=now, evidence=evidence, by_channel=channel))
     if evidence == "acknowledge":  # stronger than a delivery or a “seen” before it
-        also = [h.c.incident_id == incident.id, h.c.round == incident.round, h.c.person == person]
-        session.execute(update(h).where(*also).values(evidence=evidence))
+        session.execute(update(h).where(*mine).values(evidence=evidence))
     rows = store.hearing_rows(session, incident)
-    for audience in sorted(_heard_audiences(rows) - before):
+    for audience in sorted(heard_audiences(rows) - before):
         store.write(
             session,
             incident.id,
@@ -222,6 +251,7 @@ def hear(
     forget_heard(session, incident, person, pressed=evidence in PRESSES, now=now)
 
 
+WEAKER = {"acknowledge": ("delivered", "decline"), "seen": ("delivered", "decline"), "decline": ("delivered",)}
 EVIDENCE_WORDS = {
     "acknowledge": "acknowledging",
     "seen": "“seen”",
@@ -230,7 +260,7 @@ EVIDENCE_WORDS = {
 }
 
 
-def _heard_audiences(rows: Iterable[Row[Any]]) -> set[str]:
+def heard_audiences(rows: Iterable[Row[Any]]) -> set[str]:
     by_name: dict[str, list[Row[Any]]] = {}
     for row in rows:
         by_name.setdefault(row.audience, []).append(row)
@@ -239,7 +269,7 @@ def _heard_audiences(rows: Iterable[Row[Any]]) -> set[str]:
 
 def forget_heard(session: Connection, incident: Row[Any], person: str, *, pressed: bool, now: datetime) -> None:
     """Cancel the pages and deadlines of audiences that have heard, and the tells of a person who pressed."""
-    heard = _heard_audiences(store.hearing_rows(session, incident))
+    heard = heard_audiences(store.hearing_rows(session, incident))
     for row in store.due_promises(session, incident.id, ("page", "tell", "deadline")):
         if row.round != incident.round:
             continue
@@ -389,84 +419,121 @@ def hurry(session: Connection, promise_id: int, *, at: datetime, now: datetime) 
     return [Bell(row.lane, row.id)] if row is not None and at <= now else []
 
 
-def write_next_lap(session: Connection, incident: Row[Any], *, lap: int, now: datetime) -> list[Bell]:
+def write_next_lap(session: Connection, incident: Row[Any], *, lap: int, tag: str = "", now: datetime) -> list[Bell]:
     """The path is used up and nobody has it: write its next lap, beginning now."""
-    return make(session, _lap(incident, store.rules_of(incident), lap=lap, began=now), now=now)
+    return make(session, _lap(incident, store.rules_of(incident), lap=lap, began=now, tag=tag), now=now)
 
 
-def replan_escalation(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
-    """The severity changed: its own path replaces the old one, from the same start of the round."""
+def replan_escalation(session: Connection, incident: Row[Any], *, raised: bool, now: datetime) -> list[Bell]:
+    """The severity changed: its own path replaces the old one, from the same start of the round.
+
+    A raise makes steps whose time has passed due at once, but for those that this severity had already in this round;
+    a lowering brings in nobody by a step of the past.
+    """
     p = t.promise
     cancel(session, p.c.incident_id == incident.id, p.c.kind == "escalate", why="the severity changed", now=now)
-    return make(session, _lap(incident, store.rules_of(incident), lap=1, began=incident.round_began_at), now=now)
-
-
-def raise_hearing(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
-    """A raised severity pages only the difference: audiences that the new row adds, or now pages instead of tells."""
-    have: dict[str, str] = {}
-    for row in store.hearing_rows(session, incident):
-        have[row.audience] = row.how
-    owed = plan_of(incident, incident.severity, wait=timedelta(0), book=book, now=now)
-    heard = _heard_audiences(store.hearing_rows(session, incident))
-    stronger = {
-        audience.name: audience
-        for audience in owed.audiences
-        if audience.name not in heard and STRENGTH[audience.how] > STRENGTH.get(have.get(audience.name, ""), 0)
-    }
-    _drop_weaker(session, incident, [name for name in stronger if name in have], now=now)
-    fresh = hearing.Plan(
-        list(stronger.values()),
-        [asked for asked in owed.asked if asked.audience.name in stronger],
-        [one for one in owed.owed if set(one.audiences) & set(stronger)],
-    )
-    for one in fresh.owed:
-        one.audiences = [name for name in one.audiences if name in stronger]
-    pressed = {row.person for row in store.hearing_rows(session, incident) if row.evidence in ("acknowledge", "seen")}
-    _write_hearing(session, incident, fresh, now=now)
-    _serve_by_earlier_press(session, incident, pressed, now=now)
-    _say_who_hears(session, incident, fresh, book=book, now=now)
-    wanted = [_message(incident, one, wait=timedelta(0)) for one in fresh.owed if one.person not in pressed]
-    wanted += [_deadline(incident, audience) for audience in fresh.audiences if audience.within and audience.members]
+    kept = session.execute(
+        select(p.c.facts).where(p.c.incident_id == incident.id, p.c.round == incident.round)
+        .where(p.c.kind == "escalate", p.c.state == "kept")
+    )  # fmt: skip
+    had = {row.facts.get("step") for row in kept if row.facts.get("severity") == incident.severity} - {None}
+    rules, tag = store.rules_of(incident), f"v{incident.version}."
+    path = _lap(incident, rules, lap=1, began=incident.round_began_at, tag=tag, now=now)
+    wanted = [one for one in path if one.facts.get("step") not in had and (raised or one.due_at > now)]
     return make(session, wanted, now=now)
 
 
-def _serve_by_earlier_press(session: Connection, incident: Row[Any], pressed: set[str], *, now: datetime) -> None:
-    """Who pressed in this round knows of the incident; the raise itself reaches them as a tell."""
+def raise_hearing(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
+    """A raised severity asks only the difference: audiences that the new row adds, or now pages instead of tells."""
+    return _ask_difference(session, incident, more=True, book=book, now=now)
+
+
+def lower_hearing(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
+    """A lowered severity un-tells nobody; who has not heard yet is owed no more than the new row says."""
+    rules = store.rules_of(incident)
+    kept = {name for row in rules.severities[incident.severity].hears for name in row.who}
+    gone = {row.audience for row in store.hearing_rows(session, incident)} - kept
+    end_hearing(session, incident, why=LOWERED, only=sorted(gone))
+    unask(session, incident, gone, why="the severity was lowered", now=now)
+    return _ask_difference(session, incident, more=False, book=book, now=now)
+
+
+def _ask_difference(session: Connection, incident: Row[Any], *, more: bool, book: Book, now: datetime) -> list[Bell]:
+    rows = store.hearing_rows(session, incident)
+    had = {row.audience: row.how for row in rows if row.ended != LOWERED}
+    heard = heard_audiences(rows)
+    if incident.taken_by is not None:  # a tell is all that is owed while somebody has it, and these were told
+        heard |= {row.audience for row in rows if row.sent_at is not None and row.how != hearing.DIGEST}
+    anew = []
+    for audience in _audiences(incident, incident.severity, now=now):
+        change = STRENGTH[audience.how] - STRENGTH[had.get(audience.name, "")]
+        if audience.name not in heard and (change > 0 if more else change < 0):
+            anew.append(audience)
+    return _ask_anew(session, incident, anew, book=book, now=now)
+
+
+def _ask_anew(
+    session: Connection, incident: Row[Any], audiences: Sequence[hearing.Audience], *, book: Book, now: datetime
+) -> list[Bell]:
+    """Ask these audiences, with fresh minutes, in the round that goes on. While somebody has it, a page is a tell."""
+    rows = store.hearing_rows(session, incident)
+    pressed = {row.person for row in rows if row.evidence in ("acknowledge", "seen")} | {incident.taken_by}
+    _forget_rows(session, incident, {audience.name for audience in audiences}, now=now)
+    paged = [audience for audience in audiences if audience.how == hearing.PAGE]
+    is_taken = incident.taken_by is not None
+    owed = _plan(incident, [one for one in audiences if not is_taken or one not in paged],
+                 wait=timedelta(0), book=book, now=now)  # fmt: skip
+    tag = f"v{incident.version}."
+    wanted = _messages(incident, owed, tag=tag, but=pressed - {None})
+    if is_taken:
+        told = [replace(audience, how=hearing.TELL) for audience in paged]
+        owed.audiences.extend(told)
+        owed.asked.extend(hearing.Asked(one, person, hearing.TELL) for one in told for person in one.members)
+        wanted += [_deadline(incident, one, tag=tag) for one in told if one.within and one.members]
+        people = {person for one in told for person in one.members} - pressed
+        wanted += [tell(incident, person, f"{tag}handed", why="handed", now=now) for person in sorted(people)]
+    _write_hearing(session, incident, owed, now=now)
+    _serve_by_earlier_press(session, incident, pressed - {None}, now=now)
+    _say_who_hears(session, incident, owed, book=book, now=now)
+    return make(session, wanted, now=now)
+
+
+def _serve_by_earlier_press(
+    session: Connection, incident: Row[Any], pressed: Collection[str], *, now: datetime
+) -> None:
+    """Who pressed in this round knows of the incident; the change itself reaches them as a tell."""
     h = t.hearing
-    session.execute(
-        update(h)
-        .where(h.c.incident_id == incident.id, h.c.round == incident.round)
-        .where(h.c.person.in_(pressed), h.c.heard_at.is_(None))
-        .values(heard_at=now, evidence="seen")
-    )
+    for person in pressed:
+        session.execute(
+            update(h)
+            .where(h.c.incident_id == incident.id, h.c.round == incident.round)
+            .where(h.c.person == person, h.c.heard_at.is_(None), h.c.how != hearing.DIGEST)
+            .values(heard_at=now, evidence="acknowledge" if person == incident.taken_by else "seen")
+        )
 
 
-STRENGTH = {"": 0, hearing.DIGEST: 1, hearing.TELL: 2, hearing.PAGE: 3}
-
-
-def _drop_weaker(session: Connection, incident: Row[Any], audiences: Sequence[str], *, now: datetime) -> None:
-    """An audience that is now paged no longer waits for its tell: its rows are asked anew, with fresh minutes."""
-    if not audiences:
-        return
-    h, p = t.hearing, t.promise
+def _forget_rows(session: Connection, incident: Row[Any], audiences: Collection[str], *, now: datetime) -> None:
+    """These audiences are asked anew: what they were owed until now is theirs no more."""
+    h = t.hearing
     session.execute(
         h.delete().where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience.in_(audiences))
     )
-    for row in store.due_promises(session, incident.id, ("tell", "deadline")):
-        own = (
-            row.target in audiences if row.kind == "deadline" else set(row.facts.get("audiences", ())) <= set(audiences)
-        )
-        if own and (row.kind == "deadline" or row.facts.get("audiences")):
-            cancel(session, p.c.id == row.id, why="the severity was raised", now=now)
+    unask(session, incident, audiences, why="the severity changed", now=now)
 
 
-def drop_audiences(session: Connection, incident: Row[Any], *, now: datetime) -> None:
-    """A lowered severity un-tells nobody; what was not asked yet and is no longer in the row is not asked."""
-    rules = store.rules_of(incident)
-    kept = {name for row in rules.severities[incident.severity].hears for name in row.who}
-    gone = sorted({row.audience for row in store.hearing_rows(session, incident)} - kept)
-    end_hearing(session, incident, why="lowered", only=gone)
+def unask(session: Connection, incident: Row[Any], audiences: Collection[str], *, why: str, now: datetime) -> None:
+    """Cancel what is owed to these audiences alone; a message that also serves another stays owed for that one."""
     for row in store.due_promises(session, incident.id, ("page", "tell", "deadline")):
-        for_whom = [row.target] if row.kind == "deadline" else row.facts.get("audiences", [])
-        if for_whom and set(for_whom) <= set(gone):
-            cancel(session, t.promise.c.id == row.id, why="the severity was lowered", now=now)
+        if row.round != incident.round:
+            continue
+        served = [row.target] if row.kind == "deadline" else row.facts.get("audiences", [])
+        left = [name for name in served if name not in audiences]
+        if served and not left:
+            cancel(session, t.promise.c.id == row.id, why=why, now=now)
+        elif left != served:
+            facts = {**row.facts, "audiences": left}
+            session.execute(update(t.promise).where(t.promise.c.id == row.id).values(facts=facts))
+
+
+LOWERED = "lowered"
+STRENGTH = {"": 0, hearing.DIGEST: 1, hearing.TELL: 2, hearing.PAGE: 3}

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
-from incidents import answers, containment, intake, paging, signal, store, tables
+from incidents import answers, containment, escalation, holding, intake, paging, signal, store, tables
 from incidents.alerts import Change, clean_line, clean_text
 from incidents.book import Book
 from incidents.decision import OPEN_IT, SUGGEST, Decided, decide, facts_of_row
+from incidents.errors import Refused
 from incidents.lifecycle import ACTIVE, CLOSED, LIVE, OPEN, RESOLVED, next_state
 from incidents.oncall import roles_of
 from incidents.promises import Bell, Wanted, make
@@ -71,7 +72,7 @@ def _fired_together(
     if incident is not None:
         return _join(session, incident, members, book=book, now=now)
     ended = newest
-    if ended is not None and _may_reopen(ended, now):
+    if ended is not None and _may_reopen(ended, now) and _call_for_it(ended, members):
         return reopen_by_signal(session, ended, members, book=book, now=now)
     opening = [(alert, decided) for alert, decided in members if decided.decide == OPEN_IT and decided.severity]
     if not opening:
@@ -97,6 +98,11 @@ def _where_they_belong(
             if incident.status in LIVE:
                 return incident
     return None
+
+
+def _call_for_it(incident: Row[Any], members: Sequence[tuple[Row[Any], Decided]]) -> bool:
+    """Whether one of them opens by itself, or was of it before: what is suggested or recorded wakes nobody."""
+    return any(decided.decide == OPEN_IT or alert.incident_id == incident.id for alert, decided in members)
 
 
 def _may_reopen(incident: Row[Any], now: datetime) -> bool:
@@ -127,7 +133,7 @@ def _note_decision(
                 "why": joined or decided.why,
                 "runbook": decided.runbook.name if decided.runbook else None,
                 "group_key": decided.group_key,
-                "severity": decided.severity,
+                "severity": decided.severity if opened else decided.proposed,
                 "service": decided.service,
                 "incident_id": incident_id if opened else alert.incident_id,
             }
@@ -166,7 +172,7 @@ def open_incident(
         store.write(session, incident.id, "fired", now=now, source="alert", at=alert.last_seen_at, title=alert.title)
     _note_joined(session, incident, alerts[1:], now=now)
     _fill_roles(session, incident, now=now)
-    runbook = decided.runbook or book.runbooks.fallback
+    runbook = decided.runbook or decided.lends or book.runbooks.fallback
     if runbook is not None:
         containment.write_steps(session, incident.id, runbook.worklist(), now=now)
     wait = timedelta(0) if person else decided.wait
@@ -271,7 +277,10 @@ def _write_opening(
         store.write(session, incident.id, "recurrence", now=now, parent=parent.name)
     if not decided.claimed:
         store.write(session, incident.id, "team.default", now=now)
-    if decided.runbook is None:
+    if decided.lends is not None:
+        lent = decided.lends
+        store.write(session, incident.id, "runbook.lent", now=now, runbook=lent.title, why=lent.unarmed)
+    elif decided.runbook is None:
         store.write(session, incident.id, "runbook.missing", now=now)
 
 
@@ -297,7 +306,7 @@ def _join(
     session: Connection, incident: Row[Any], members: list[tuple[Row[Any], Decided]], *, book: Book, now: datetime
 ) -> list[Bell]:
     """A firing joins the live incident; a resolved one reopens."""
-    if incident.status == RESOLVED:
+    if incident.status == RESOLVED and _call_for_it(incident, members):
         return reopen_by_signal(session, incident, members, book=book, now=now)
     fresh = [alert for alert, _ in members if alert.incident_id != incident.id]
     again = [alert for alert, _ in members if alert.incident_id == incident.id]
@@ -343,21 +352,23 @@ def set_severity(
     if raised:
         bells += paging.raise_hearing(session, incident, book=book, now=now)
     else:
-        paging.drop_audiences(session, incident, now=now)
+        bells += paging.lower_hearing(session, incident, book=book, now=now)
     n, why = f"severity-{incident.version}", "raised" if raised else "lowered"
-    asked_anew = {row.target for row in store.due_promises(session, incident.id, ("page",))}
+    messages = store.due_promises(session, incident.id, ("page", "tell"))
+    asked_anew = {row.target for row in messages if row.due_at <= now and not row.held}
     holder = incident.taken_by if raised else None
     not_told = [by, *asked_anew, *([holder] if holder else [])]
     bells += paging.tell_all(session, incident, n=n, why=why, now=now, but=not_told)
     if incident.status not in OPEN:
         return bells
     if incident.taken_by is None:
-        return bells + paging.replan_escalation(session, incident, now=now)
+        bells += paging.replan_escalation(session, incident, raised=raised, now=now)
+        return bells + holding.renew(session, incident, now=now)
     if raised and incident.taken_by != by:
         name = paging.person_name(book, incident.taken_by)
         store.write(session, incident.id, "still_on_it.raised", now=now, person=name)
-        bells += answers.ask_holder(session, incident, n=f"raised-{incident.version}", now=now)
-    return bells
+        return bells + answers.ask_holder(session, incident, now=now)
+    return bells + answers.ask_if_nobody_does(session, incident, now=now)
 
 
 def reopen_by_signal(
@@ -373,6 +384,9 @@ def reopen(
 ) -> list[Bell]:
     """Back to active, in a new round with fresh hearing. The milestones of the ended rounds stay on the timeline."""
     status = next_state(incident.status, "reopen", closed_reason=incident.closed_reason)
+    live = store.live_by_key(session, incident.group_key)
+    if live is not None and live.id != incident.id:
+        raise Refused("reopen.live", f"{live.name} is open for the same cause. Nothing was changed. Work on that one.")
     person = paging.person_name(book, by)
     store.write(session, incident.id, code, now=now, actor=by, source=via, person=person, round=incident.round + 1)
     incident = store.change_incident(
@@ -381,7 +395,7 @@ def reopen(
     )  # fmt: skip
     bells = answers.new_round(session, incident, book=book, now=now)
     incident = store.find_incident(session, incident.id)
-    if signal.is_flapping(session, incident):
+    if holding.is_flapping(session, incident):
         store.write(session, incident.id, "reopened.flapping", now=now, count=incident.round)
     alerts = store.alerts_of(session, incident.id, limit=1)
     if alerts:
@@ -510,8 +524,9 @@ def audit(session: Connection, *, book: Book, now: datetime) -> list[Bell]:
     """
     i, p, h = t.incident, t.promise, t.hearing
     waiting = select(p.c.id).where(
-        p.c.incident_id == i.c.id, p.c.state.in_(("due", "claimed")), p.c.kind.in_(("page", "escalate", "hold"))
-    )
+        p.c.incident_id == i.c.id, p.c.kind.in_(("page", "escalate", "hold")),
+        or_(p.c.state == "claimed", and_(p.c.state == "due", p.c.held.is_(False))),  # what is held waits for its end
+    )  # fmt: skip
     listed = select(h.c.id).where(h.c.incident_id == i.c.id, h.c.how == "digest", h.c.sent_at.is_(None))
     quiet = [code for code in book.policy.severities if not book.policy.escalation.paths.get(code)]
     silent = session.execute(
@@ -528,14 +543,17 @@ def audit(session: Connection, *, book: Book, now: datetime) -> list[Bell]:
 
 
 def _repair(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
-    has_path = bool(store.rules_of(incident).escalation.paths.get(incident.severity))
-    if not has_path and not incident.snapshot["runbook"]["escalation"]:
+    if holding.is_held(session, incident):
+        store.count(session, "audit.repaired")
+        store.write(session, incident.id, "audit.repaired", now=now, repair="It is held, and closes if it stays clear.")
+        return holding.renew(session, store.change_incident(session, incident), now=now)
+    path = escalation.path_of(store.rules_of(incident), incident.severity, incident.snapshot["runbook"]["escalation"])
+    if not path:
         return _keep_in_digest(session, incident, now=now)
     store.count(session, "audit.repaired")
     store.write(session, incident.id, "audit.repaired", now=now, repair="Its escalation path begins again now.")
-    incident = store.change_incident(session, incident, round_began_at=now)
-    lap = 1 + int(store.count(session, f"audit.lap.{incident.id}")) + 1000  # a lap of its own: its keys are new
-    return paging.write_next_lap(session, incident, lap=lap, now=now)
+    incident = store.change_incident(session, incident)
+    return paging.write_next_lap(session, incident, lap=2, tag=f"a{incident.version}.", now=now)  # due now, keys anew
 
 
 def _keep_in_digest(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:

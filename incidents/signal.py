@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, func, select
 
-from incidents import answers, escalation, paging, store, tables
+from incidents import answers, holding, paging, store, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN, RESOLVED
 from incidents.promises import Bell, Wanted, cancel, end, make
@@ -32,22 +32,9 @@ def cleared(session: Connection, incident: Row[Any], *, book: Book, now: datetim
     store.write(session, incident.id, "signal.clear", now=now, source="alert")
     if incident.taken_by is not None:
         return answers.clear_again(session, incident, now=now)
-    if not escalation.holds_while_clear(incident.severity, is_flapping(session, incident)):
-        return []
-    if not _anything_left(session, incident):
-        close_self_cleared(session, incident, now=now)
-        return []
-    paging.hold(session, incident)
-    store.write(session, incident.id, "signal.held", now=now)
-    wanted = Wanted(
-        kind="hold",
-        key=paging.key_of("hold", incident, "clear", f"{now:%Y%m%dT%H%M%S%f}"),
-        due_at=now + store.rules_of(incident).escalation.self_cleared_after,
-        incident_id=incident.id,
-        round=incident.round,
-        facts={"what": "clear"},
-    )
-    return make(session, [wanted], now=now)
+    if holding.is_held(session, incident) and not _anything_left(session, incident):
+        return close_self_cleared(session, incident, now=now)
+    return holding.renew(session, incident, now=now)
 
 
 def back(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
@@ -62,26 +49,8 @@ def back(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell
     return paging.unhold(session, incident, now=now)
 
 
-def is_flapping(session: Connection, incident: Row[Any]) -> bool:
-    """Whether this round is at least the third opening within an hour."""
-    e = t.timeline
-    openings = session.execute(
-        select(func.count())
-        .where(e.c.incident_id == incident.id, e.c.entered_at > incident.round_began_at - escalation.FLAP_WINDOW)
-        .where(or_(e.c.kind.like("opened.%"), e.c.kind == "reopened"))
-    ).scalar_one()
-    return int(openings) >= escalation.FLAPS
-
-
-def is_held(session: Connection, incident: Row[Any]) -> bool:
-    """Whether paging waits now: the signal is clear, at a severity that holds, and it does not flap."""
-    if incident.cleared_at is None:
-        return False
-    return escalation.holds_while_clear(incident.severity, is_flapping(session, incident))
-
-
 def _anything_left(session: Connection, incident: Row[Any]) -> bool:
-    """Whether any message of this round left, or may be leaving right now."""
+    """Whether any message left, or may be leaving right now, in this round or before."""
     p = t.promise
     return (
         session.execute(
@@ -139,7 +108,7 @@ def hold_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> l
         return []
     if row.facts["what"] == "resolve" and incident.taken_by is not None:
         return resolve_by_signal(session, incident, now=now)
-    if row.facts["what"] == "clear" and incident.taken_by is None:
+    if row.facts["what"] == "clear" and holding.is_held(session, incident):
         return close_self_cleared(session, incident, now=now)
     return []
 

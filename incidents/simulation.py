@@ -56,7 +56,7 @@ def _who_hears(alert: Alert, decided: Decided, severity: str, *, book: Book, now
     snapshot = snapshot_of(decided.team, decided.runbook, book=book, now=now)
     incident = _imagined(alert, decided, severity, snapshot, now)
     plan = paging.plan_of(incident, severity, wait=decided.wait, book=book, now=now)
-    runbook = decided.runbook or book.runbooks.fallback
+    runbook = decided.runbook or decided.lends or book.runbooks.fallback
     worklist = list(runbook.worklist()) if runbook else []
     path = escalation.path_of(book.policy, severity, snapshot["runbook"]["escalation"])
     first = next((step.text for step in worklist if step.phase == "contain"), "")

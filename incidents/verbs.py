@@ -246,17 +246,21 @@ def _role(press: Press) -> list[Bell]:
 
 def _hand_command(press: Press, person: str) -> list[Bell]:
     """Command goes to whoever takes it. Given to somebody else, that person is paged to say that they have it."""
-    if press.incident.taken_by is None and person == press.by.person:
-        return _take_by_acting(press)
+    session, incident, now = press.session, press.incident, press.now
     if person == press.by.person:
-        store.change_incident(press.session, press.incident, taken_by=person, taken_at=press.now)
-        return []
-    wanted = paging.page(
-        press.incident, person, f"command-{press.incident.version}", why="command", now=press.now, even_if_taken=True
-    )
-    if press.incident.taken_by is not None:
-        store.change_incident(press.session, press.incident, taken_by=person, taken_at=press.now)
-    return make(press.session, [wanted], now=press.now)
+        bells = _take_by_acting(press)
+        if incident.taken_by in (None, person):
+            return bells
+        bells = answers.hand_to(session, incident, person, now=now)
+        paging.hear(session, incident, person, evidence="acknowledge", channel=press.by.via, book=press.book, now=now)
+        return bells
+    bells = answers.hand_to(session, incident, person, now=now) if incident.taken_by not in (None, person) else []
+    n = f"command-{incident.version}"
+    if incident.status in lifecycle.OPEN:
+        wanted = paging.page(incident, person, n, why="command", now=now, even_if_taken=True)
+    else:  # the harm is over: nobody is woken to stand the team down
+        wanted = paging.tell(incident, person, n, why="command", now=now)
+    return bells + make(session, [wanted], now=now)
 
 
 def _override(press: Press) -> list[Bell]:
@@ -381,7 +385,7 @@ def open_alert(
     newest = store.newest_by_key(session, decided.group_key)
     if newest is not None and newest.status in lifecycle.LIVE:
         raise Refused("open.live", f"{newest.name} is open for it already. Nothing was opened.")
-    chosen = _known_severity(severity or decided.severity or "", book)
+    chosen = _known_severity(severity or decided.proposed or "", book)
     incident, bells = response.open_incident(
         session, [alert], decided, severity=chosen, begun_by="person", person=by.person, code="opened.suggestion",
         parent=newest, book=book, now=now,

@@ -16,7 +16,7 @@ TIMELINE = {
     "recurrence": "This happened before: {parent}.",
     "team.default": "No service of the policy claims this alert; it goes to the default team.",
     "runbook.missing": "No runbook matched. The generic containment checklist is used; write one afterwards.",
-    "runbook.draft": "The runbook “{runbook}” is a draft: it lends its steps and decides nothing.",
+    "runbook.lent": "The runbook “{runbook}” matches and is not armed ({why}): it lends its steps and decides nothing.",
     "hears": "Must hear: {who} by {by}.",
     "hears.nobody": "{audience} must hear by {by}, and the policy names nobody for it.",
     "fired": "Firing: {title}.",

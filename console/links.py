@@ -19,6 +19,9 @@ from ports.database import Work
 from ports.tokens import Signer
 
 VERBS = ("acknowledge", "seen", "decline")  # a link can say these and nothing else: it may have been forwarded
+TOLD_VERBS = (
+    "seen",
+)  # whoever is only told, a client or the leadership, can't take it or end the escalation by a link
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Link:
     incident: str = ""
     person: str = ""
     fault: str = ""  # unknown, expired
+    verbs: tuple[str, ...] = ()
 
 
 ReadLink = Callable[[Work, str], Link]
@@ -42,7 +46,8 @@ def link_reader(signer: Signer) -> ReadLink:
             token, row.id, row.salt, row.person, row.incident_id, row.promise_id, row.expires_at
         ):
             return Link(fault="unknown")
-        return Link(row.name, row.person, "expired" if row.expires_at <= work.now else "")
+        verbs = VERBS if _may_take(work.session, row) else TOLD_VERBS
+        return Link(row.name, row.person, "expired" if row.expires_at <= work.now else "", verbs)
 
     return read
 
@@ -52,6 +57,14 @@ def _row_of(session: Connection, row_id: int | None) -> Any:
         return None
     p, i = tables.person_token, tables.incident
     return session.execute(select(p, i.c.name).join(i, i.c.id == p.c.incident_id).where(p.c.id == row_id)).first()
+
+
+def _may_take(session: Connection, link: Any) -> bool:
+    """Is this somebody who is paged, or a colleague in an audience that is? A page may have become a tell since."""
+    p, h = tables.promise, tables.hearing
+    paged = select(p.c.id).where(p.c.incident_id == link.incident_id, p.c.target == link.person, p.c.kind == "page")
+    among = select(h.c.id).where(h.c.incident_id == link.incident_id, h.c.person == link.person, h.c.how == "page")
+    return session.execute(paged.union(among).limit(1)).first() is not None
 
 
 def links(frame: Frame, read_link: ReadLink) -> Blueprint:
@@ -70,7 +83,7 @@ def links(frame: Frame, read_link: ReadLink) -> Blueprint:
 
         def act(work: Work) -> tuple[Link, Done | None]:
             link = read_link(work, token)
-            if link.fault or verb not in VERBS:
+            if link.fault or verb not in link.verbs:
                 return link, None
             by = Actor(link.person, name_of(book, link.person), "link")
             done = perform(work.session, verb, link.incident, by=by, fields={}, book=book, now=work.now)
@@ -108,6 +121,7 @@ def _page(frame: Frame, work: Work, link: Link, *, result: str = "", status: int
         status=status if status != 200 or not link.fault else _status(link.fault),
         page=page,
         asks=asks,
+        takes="acknowledge" in link.verbs,
         mine=mine,
         fault=fault,
         result=result,

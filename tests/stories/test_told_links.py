@@ -1,0 +1,35 @@
+"""What the link in a message can do: whoever is paged can take it, whoever is only told can say that they know."""
+
+from __future__ import annotations
+
+from tests.fixtures.desk import P0_RUNBOOK, OpenDesk
+
+
+def test_a_client_who_is_told_can_say_seen_and_neither_take_it_nor_decline_it(open_desk: OpenDesk) -> None:
+    desk = open_desk(runbooks={"shop-down": P0_RUNBOOK})
+    desk.alertmanager_says("firing", labels={"alertname": "ShopDown"})
+    desk.forward(minutes=31)
+    desk.news()
+
+    shown = desk.client.get(desk.links["acme"]).get_data(as_text=True)
+    assert 'value="seen"' in shown
+    assert 'value="acknowledge"' not in shown
+    assert 'value="decline"' not in shown
+
+    desk.press("acme", "acknowledge", expect=422)
+    desk.press("acme", "decline", expect=422)
+    assert desk.incident()["taken_by"] is None
+    desk.press("acme", "seen")
+    assert desk.audience("affected_clients")["heard_at"]
+    desk.news()
+
+
+def test_a_colleague_of_the_paged_person_who_is_told_can_take_it(open_desk: OpenDesk) -> None:
+    desk = open_desk()
+    desk.alertmanager_says("firing")
+    assert ("tell", "ben") in desk.heard()
+
+    desk.press("ben", "acknowledge")
+
+    assert desk.incident()["taken_by"] == {"id": "ben", "name": "Ben"}
+    desk.news()

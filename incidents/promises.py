@@ -332,6 +332,19 @@ def _forget_attempt(session: Connection, row: Row[Any]) -> None:
     session.execute(delete(attempt).where(attempt.c.promise_id == row.id, attempt.c.fence == row.fence))
 
 
+def end_decided(session: Connection, rows: Sequence[Row[Any]], *, now: datetime) -> None:
+    """End as kept what this transaction claimed and decided. A row that its decision ended otherwise stays so."""
+    ids = [row.id for row in rows]
+    kept = session.execute(
+        update(promise)
+        .where(promise.c.id.in_(ids), IS_CLAIMED)
+        .values(state="kept", lease_until=None, ended_at=now, outcome="yes")
+        .returning(promise.c.id)
+    ).all()
+    mine = and_(attempt.c.promise_id.in_([row.id for row in kept]), attempt.c.ended_at.is_(None))
+    session.execute(update(attempt).where(mine).values(ended_at=now, outcome="yes"))
+
+
 def end(
     session: Connection,
     row: Row[Any],

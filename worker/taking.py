@@ -30,7 +30,8 @@ LEASE = timedelta(seconds=10)
 TRIES = 3
 AT_ONCE = 16  # rows a lease
 BYTES_AT_ONCE = 1 << 18
-LONG_ENOUGH = 0.025  # seconds in one transaction: then others may write
+LONG_ENOUGH = {"sqlite": 0.004, "postgresql": 0.025}  # seconds in one transaction: then others may write
+REST = {"sqlite": 0.002, "postgresql": 0.0}  # one writer a file: without a pause the others would starve
 AMONG = 64  # leased rows are the oldest ones; so a live lease is found among so many
 IS_NEW = inbox.c.state == literal_column("'new'")
 ONE_TAKER = text("SELECT pg_try_advisory_xact_lock(4242002)")
@@ -64,6 +65,7 @@ class Taker:
     triage: Callable[..., list[Bell]] = response.triage
     unreadable: Callable[..., list[Bell]] = response.unreadable
     pulse: Callable[[], None] = field(default=lambda: None)
+    _owes_pages: bool = field(default=False, init=False, repr=False)
 
     def drain(self, limit: int = 400) -> int:
         """Take in what is new, oldest first, and return how many rows ended."""
@@ -74,7 +76,8 @@ class Taker:
             if not rows:
                 break
             taken += self._take_in(rows)
-            if self.keeper is not None:
+            if self.keeper is not None and self._owes_pages:
+                self._owes_pages = False
                 self.keeper.drain("page")
         else:
             self.database.ring([Bell("intake", 0)])
@@ -103,11 +106,12 @@ class Taker:
         waiting = [self._parse(row) for row in rows]
         ended = 0
         while waiting:
+            time.sleep(REST[self.database.dialect] if ended else 0)
             with self.database.work() as work:
                 began = time.monotonic()
                 while waiting:
                     ended += self._take_one(work, waiting.pop(0))
-                    if time.monotonic() - began > LONG_ENOUGH:
+                    if time.monotonic() - began > LONG_ENOUGH[self.database.dialect]:
                         break
                 self._keep_own_bells(work)
             self.pulse()
@@ -116,6 +120,7 @@ class Taker:
     def _keep_own_bells(self, work: Work) -> None:
         """The pages are kept here and now, so nobody else is woken for them."""
         if self.keeper is not None:
+            self._owes_pages |= any(bell[0] == "page" for bell in work.bells)
             work.bells = [bell for bell in work.bells if bell[0] != "page"]
 
     def _parse(self, row: Row[Any]) -> Parsed:

@@ -93,11 +93,12 @@ def test_a_decision_that_fails_is_undone_and_tried_again_later(engine: Engine, c
 
     drained(engine)
     assert states(engine.database) == {"bad": "due", "good": "kept", "from:good": "kept"}
+    decided = engine.ledger.lines.count("decided bad")  # beside the others, and then in a savepoint of its own
     drained(engine)
-    assert engine.ledger.lines.count("decided bad") == 1
+    assert engine.ledger.lines.count("decided bad") == decided
     clock.forward(timedelta(seconds=1))
     drained(engine)
-    assert engine.ledger.lines.count("decided bad") == 2
+    assert engine.ledger.lines.count("decided bad") > decided
 
 
 @pytest.mark.parametrize(

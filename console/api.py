@@ -17,7 +17,7 @@ from console.openapi import document
 from console.problems import answer_problems, problem
 from console.remembered import Answer, Repeatable, perform_once
 from console.routes import ROUTES, VERSION, Route
-from incidents import briefing, simulation, verbs
+from incidents import briefing, lists, simulation, verbs
 from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.errors import NotFound, Refused, VersionConflict
@@ -131,7 +131,7 @@ def _simulate(route: Route, database: Database, book: Book, parse: Parse) -> Res
 
 def _incidents(asked: Asked) -> dict[str, Any]:
     filters, limit, cursor = _filters(asked.fields)
-    return briefing.incident_list(
+    return lists.incident_list(
         asked.work.session, filters=filters, limit=limit, cursor=cursor, book=asked.book, now=asked.work.now
     )
 
@@ -142,20 +142,20 @@ def _incident(asked: Asked) -> dict[str, Any]:
 
 def _timeline(asked: Asked) -> dict[str, Any]:
     after, limit = asked.fields.get("after", 0), asked.fields.get("limit", 200)
-    return briefing.timeline(asked.work.session, asked.path["name"], after=after, limit=limit)
+    return lists.timeline(asked.work.session, asked.path["name"], after=after, limit=limit)
 
 
 def _pages(asked: Asked) -> dict[str, Any]:
-    return briefing.pages(asked.work.session, asked.path["name"])
+    return lists.pages(asked.work.session, asked.path["name"])
 
 
 def _alerts(asked: Asked) -> dict[str, Any]:
     filters, limit, cursor = _filters(asked.fields)
-    return briefing.alert_list(asked.work.session, filters=filters, limit=limit, cursor=cursor, now=asked.work.now)
+    return lists.alert_list(asked.work.session, filters=filters, limit=limit, cursor=cursor, now=asked.work.now)
 
 
 def _alert(asked: Asked) -> dict[str, Any]:
-    return briefing.alert_facts(asked.work.session, asked.path["id"])
+    return lists.alert_facts(asked.work.session, asked.path["id"])
 
 
 READS: Mapping[str, Callable[[Asked], dict[str, Any]]] = {

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from console.facts import everybody, incident_page, listed, on_call, services, severities
 from console.frame import Frame
 from console.troubles import troubles
-from incidents import briefing
+from incidents import briefing, lists
 from incidents.errors import NotFound
 from ports.database import Work
 
@@ -74,9 +74,9 @@ def pages(frame: Frame) -> Blueprint:
 def home_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "") -> Response:
     """Open incidents worst first, alerts that wait for a person, and what ended lately."""
     book, session, now = frame.book(), work.session, work.now
-    worst = briefing.incident_list(session, filters={"status": "open"}, limit=200, book=book, now=now)
-    ended = briefing.incident_list(session, filters={"status": "ended"}, limit=MOST_RECENT, book=book, now=now)
-    waiting = briefing.alert_list(
+    worst = lists.incident_list(session, filters={"status": "open"}, limit=200, book=book, now=now)
+    ended = lists.incident_list(session, filters={"status": "ended"}, limit=MOST_RECENT, book=book, now=now)
+    waiting = lists.alert_list(
         session, filters={"decision": "suggest", "status": "firing"}, limit=MOST_SUGGESTED, now=now
     )
     return frame.show(
@@ -102,7 +102,7 @@ def incident_answer(
     book = frame.book()
     facts = briefing.incident_facts(work.session, name, book=book, now=work.now)
     most = 1000 if "all" in request.args else MOST_ENTRIES
-    timeline = briefing.newest_entries(work.session, name, limit=most)
+    timeline = lists.newest_entries(work.session, name, limit=most)
     return frame.show(
         "console/incident.html",
         now=work.now,
@@ -119,7 +119,7 @@ def incident_answer(
 def alerts_page(frame: Frame, work: Work) -> Response:
     filters = {name: request.args.get(name, "").strip()[:200] for name in FILTERS}
     cursor = request.args.get("cursor") or None
-    found = briefing.alert_list(work.session, filters=filters, limit=50, cursor=cursor, now=work.now)
+    found = lists.alert_list(work.session, filters=filters, limit=50, cursor=cursor, now=work.now)
     given = {name: value for name, value in filters.items() if value}
     more = f"/alerts?{urlencode({**given, 'cursor': found['next']})}" if found["next"] else ""
     return frame.show(
@@ -134,7 +134,7 @@ def alert_answer(frame: Frame, work: Work, alert_id: int, *, status: int = 200, 
         now=work.now,
         status=status,
         refusal=refusal,
-        alert=briefing.alert_facts(work.session, alert_id),
+        alert=lists.alert_facts(work.session, alert_id),
         severities=severities(book),
         default_severity=list(book.policy.severities)[-1],
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, or_, select
 
-from incidents import escalation, hearing, holding, paging, store, tables
+from incidents import asking, escalation, evidence, hearing, paging, regrade, store, tables
 from incidents.book import Book
 from incidents.errors import Refused
 from incidents.lifecycle import OPEN, next_state
-from incidents.promises import Bell, Wanted, cancel, end, make
-from incidents.units import spoken
+from incidents.promises import Bell, Wanted, cancel, make
 from incidents.words import because, names
 
 t = tables
@@ -26,9 +25,9 @@ def acknowledge(session: Connection, incident: Row[Any], *, by: str, via: str, b
     next_state(incident.status, "acknowledge")
     name = paging.person_name(book, by)
     if incident.taken_by == by:
-        return _still_on_it_said(session, incident, by=by, via=via, book=book, now=now)
+        return asking.still_on_it_said(session, incident, by=by, via=via, book=book, now=now)
     if incident.taken_by is not None:
-        paging.hear(session, incident, by, evidence="acknowledge", channel=via, book=book, now=now)
+        evidence.hear(session, incident, by, evidence="acknowledge", channel=via, book=book, now=now)
         holder = paging.person_name(book, incident.taken_by)
         store.write(
             session, incident.id, "acknowledged.late", now=now, actor=by, source=via, person=name, holder=holder
@@ -48,7 +47,7 @@ def acknowledge(session: Connection, incident: Row[Any], *, by: str, via: str, b
     if store.roles_now(session, incident.id).get("commander") != by:
         store.give_role(session, incident.id, "commander", by, by=by, now=now)
         store.write(session, incident.id, "role", now=now, actor=by, source=via, person=name, role="commander")
-    paging.hear(session, incident, by, evidence="acknowledge", channel=via, book=book, now=now)
+    evidence.hear(session, incident, by, evidence="acknowledge", channel=via, book=book, now=now)
     return _hand_over_to(session, incident, holder=by, now=now)
 
 
@@ -56,15 +55,15 @@ def _hand_over_to(session: Connection, incident: Row[Any], *, holder: str, now: 
     """End escalation; turn what other audiences are owed by page into a tell that says who has it."""
     rows = store.hearing_rows(session, incident)
     own = {row.audience for row in rows if row.person == holder}
-    others = {row.audience for row in rows if row.how == hearing.PAGE} - own - paging.heard_audiences(rows)
+    others = {row.audience for row in rows if row.how == hearing.PAGE} - own - evidence.heard_audiences(rows)
     owed = _still_owed(session, incident, rows, others, holder)
     paging.end_hearing(session, incident, why="acknowledged", only=sorted(own))
-    paging.unask(session, incident, own, why="acknowledged", now=now)
+    regrade.unask(session, incident, own, why="acknowledged", now=now)
     _end_asking(session, incident, holder, now=now)
     _owe_a_tell(session, incident, others)
     bells = paging.unhold(session, incident, now=now)
     bells += make(session, [paging.tell(incident, person, "handed", why="handed", now=now) for person in owed], now=now)
-    bells += keep_asking(session, incident, now=now)
+    bells += asking.keep_asking(session, incident, now=now)
     return bells + clear_again(session, incident, now=now)
 
 
@@ -133,9 +132,9 @@ def seen(session: Connection, incident: Row[Any], *, by: str, via: str, book: Bo
     """A person has seen it: their audiences have heard; nobody has it yet, so escalation goes on."""
     next_state(incident.status, "seen")
     if incident.taken_by == by:
-        return _still_on_it_said(session, incident, by=by, via=via, book=book, now=now)
+        return asking.still_on_it_said(session, incident, by=by, via=via, book=book, now=now)
     store.write(session, incident.id, "seen", now=now, actor=by, source=via, person=paging.person_name(book, by))
-    paging.hear(session, incident, by, evidence="seen", channel=via, book=book, now=now)
+    evidence.hear(session, incident, by, evidence="seen", channel=via, book=book, now=now)
     store.change_incident(session, incident, person_knew_at=incident.person_knew_at or now)
     return []
 
@@ -151,10 +150,10 @@ def decline(
     name = paging.person_name(book, by)
     store.write(session, incident.id, "declined", now=now, actor=by, source=via, person=name, reason=because(reason))
     was_asked = [row for row in store.hearing_rows(session, incident) if row.person == by and row.heard_at is None]
-    paging.hear(session, incident, by, evidence="decline", channel=via, book=book, now=now)
+    evidence.hear(session, incident, by, evidence="decline", channel=via, book=book, now=now)
     incident = store.change_incident(session, incident, person_knew_at=incident.person_knew_at or now)
     if incident.taken_by == by:
-        return new_round(session, incident, book=book, now=now, but=by)
+        return asking.new_round(session, incident, book=book, now=now, but=by)
     if incident.taken_by is not None:
         return []
     bells = _page_next_of(session, incident, {row.audience for row in was_asked}, but=by, book=book, now=now)
@@ -273,210 +272,3 @@ def send_updates(
 
 
 # --- by itself, as time passes ---
-
-
-def escalate_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
-    """A step of the path came due and nobody has it: page the people it names, with what was tried so far."""
-    incident = store.lock_incident(session, row.incident_id)
-    if incident.taken_by is not None or incident.status not in OPEN or row.round != incident.round:
-        end(session, row, "superseded", why="somebody has it or it is over", now=now)
-        return []
-    if row.facts.get("step") is None:
-        return _begin_lap(session, incident, row.facts["lap"], row.facts.get("tag", ""), now=now)
-    said_no = {h.person for h in store.hearing_rows(session, incident) if h.evidence == "decline"}
-    members = store.roles_frozen(incident).get(row.target, [])
-    people = [person for person in members if person not in said_no] or list(members)
-    if not row.facts["everyone"]:
-        people = people[:1]
-    after = spoken(now - incident.round_began_at)
-    if not people:
-        role = paging.label(book, row.target)
-        store.write(session, incident.id, "escalated.nobody", now=now, after=after, role=role)
-        return []
-    who = names([paging.person_name(book, person) for person in people])
-    store.write(
-        session, incident.id, "escalated", now=now, after=after, who=f"{who} ({paging.label(book, row.target)})"
-    )
-    lap, step = row.facts["lap"], row.facts["step"]
-    n = f"e{incident.severity}-{row.facts.get('tag', '')}{lap}.{step}"
-    pages = [paging.page(incident, person, n, why="escalation", now=now, contact=lap - 1) for person in people]
-    return make(session, pages, now=now)
-
-
-def _begin_lap(session: Connection, incident: Row[Any], lap: int, tag: str, *, now: datetime) -> list[Bell]:
-    rules = store.rules_of(incident)
-    if not escalation.is_last_lap(rules, incident.severity, lap - 1):
-        store.write(session, incident.id, "escalation.lap", now=now, lap=lap)
-        return paging.write_next_lap(session, incident, lap=lap, tag=tag, now=now)
-    why = f"nobody took it in {lap - 1} runs through the escalation path"
-    store.write(session, incident.id, "escalation.done", now=now, laps=lap - 1)
-    incident = store.change_incident(session, incident, needs_human=why)
-    return paging.promise_digest(session, incident, now=now)
-
-
-def deadline_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
-    """An audience's minutes are over: write the miss, count it, and send to the fallback channel. It is still owed."""
-    incident = store.lock_incident(session, row.incident_id)
-    rows = [h for h in store.hearing_rows(session, incident, row.round) if h.audience == row.target and not h.ended]
-    if not rows or hearing.heard_at(rows) is not None or row.round != incident.round:
-        return []
-    audience, within = paging.label(book, row.target), spoken(timedelta(seconds=row.facts["within"]))
-    if rows[0].how != hearing.PAGE and any(h.sent_at for h in rows):
-        store.write(session, incident.id, "missed.unproven", now=now, audience=audience, within=within)
-        store.count(session, "hearing.unproven")
-        return []
-    store.write(
-        session, incident.id, "missed", now=now, audience=audience, within=within, due=f"{row.due_at:%H:%M} UTC"
-    )
-    store.count(session, "hearing.missed")
-    h = t.hearing
-    session.execute(
-        h.update().where(h.c.id.in_([one.id for one in rows]), h.c.heard_at.is_(None)).values(missed_at=row.due_at)
-    )
-    fallback = store.rules_of(incident).hearing.fallback
-    if not fallback:
-        return []
-    return make(
-        session, [paging.tell(incident, f"channel:{fallback}", f"missed-{row.id}", why="missed", now=now)], now=now
-    )
-
-
-def keep_asking(session: Connection, incident: Row[Any], *, now: datetime, since: datetime | None = None) -> list[Bell]:
-    """Whoever has it is asked “still on it?” once they were quiet for long. There is one such promise at a time."""
-    rules = store.rules_of(incident)
-    if incident.status not in OPEN or rules.severities[incident.severity].acknowledge_within is None:
-        return []
-    _end_questions(session, incident, why="asked anew", now=now)
-    wanted = _question(session, incident, "ask", due_at=(since or now) + rules.escalation.still_on_it, now=now)
-    return make(session, [wanted], now=now)
-
-
-def ask_if_nobody_does(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
-    """A severity that asks replaced one that does not."""
-    if store.due_promises(session, incident.id, ("still_on_it",)):
-        return []
-    return keep_asking(session, incident, now=now)
-
-
-def _question(session: Connection, incident: Row[Any], phase: str, *, due_at: datetime, now: datetime) -> Wanted:
-    """A question to the holder, numbered within the incident: handing it to and fro never makes the same key twice."""
-    p = t.promise
-    asked = select(func.count()).where(p.c.incident_id == incident.id, p.c.kind == "still_on_it")
-    n = 1 + int(session.execute(asked).scalar_one())
-    return Wanted(
-        kind="still_on_it",
-        key=paging.key_of("still_on_it", incident, incident.taken_by, f"{n}-{phase}"),
-        due_at=due_at,
-        incident_id=incident.id,
-        round=incident.round,
-        target=incident.taken_by,
-        facts={"phase": phase, "n": n, "asked_at": now.isoformat()},
-    )
-
-
-def _end_questions(session: Connection, incident: Row[Any], *, why: str, now: datetime) -> None:
-    mine = t.promise.c.incident_id == incident.id
-    cancel(session, mine, t.promise.c.kind == "still_on_it", why=why, now=now)
-
-
-def _open_question(session: Connection, incident: Row[Any]) -> Row[Any] | None:
-    """The question that the holder has not answered yet."""
-    rows = store.due_promises(session, incident.id, ("still_on_it",))
-    mine = [row for row in rows if row.facts["phase"] == "lapse" and row.target == incident.taken_by]
-    return mine[0] if mine else None
-
-
-def still_on_it_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
-    """The holder was quiet while it still fires: ask, and without a press the acknowledgement lapses."""
-    incident = store.lock_incident(session, row.incident_id)
-    if incident.taken_by != row.target or incident.status not in OPEN or row.round != incident.round:
-        end(session, row, "superseded", why="it is over, or somebody else has it", now=now)
-        return []
-    quiet = store.rules_of(incident).escalation.still_on_it
-    acted_at = _last_act(session, incident, row.target)
-    since = incident.taken_at if acted_at is None else max(acted_at, incident.taken_at)
-    if incident.cleared_at is not None:  # it is asked of whoever does nothing while it fires
-        return keep_asking(session, incident, now=now)
-    if row.facts["phase"] == "lapse":
-        if since > _at(row.facts["asked_at"]):
-            return keep_asking(session, incident, now=now, since=since)
-        return _lapse(session, incident, book=book, now=now)
-    if now - since < quiet:
-        return keep_asking(session, incident, now=now, since=since)
-    person = paging.person_name(book, incident.taken_by)
-    store.write(session, incident.id, "still_on_it", now=now, person=person, quiet=spoken(quiet))
-    return ask_holder(session, incident, now=now)
-
-
-def ask_holder(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
-    """Page the holder: “still on it?”. Without a press within `acknowledge_within` the acknowledgement lapses.
-
-    Asked twice, the first question's minutes hold: a second raise gives no more time to answer.
-    """
-    within = store.rules_of(incident).severities[incident.severity].acknowledge_within
-    if within is None:
-        return []
-    before = _open_question(session, incident)
-    _end_questions(session, incident, why="asked anew", now=now)
-    lapse = _question(
-        session, incident, "lapse", due_at=min(before.due_at, now + within) if before else now + within, now=now
-    )
-    n = f"still-{lapse.facts['n']}"
-    page = paging.page(incident, incident.taken_by, n, why="still_on_it", now=now, even_if_taken=True)
-    return make(session, [page, lapse], now=now)
-
-
-def _still_on_it_said(
-    session: Connection, incident: Row[Any], *, by: str, via: str, book: Book, now: datetime
-) -> list[Bell]:
-    """The holder pressed again. It answers an open question; otherwise it changes nothing."""
-    if _open_question(session, incident) is None:
-        return []
-    name = paging.person_name(book, by)
-    store.write(session, incident.id, "still_on_it.yes", now=now, actor=by, source=via, person=name)
-    return keep_asking(session, store.change_incident(session, incident), now=now)
-
-
-def hand_to(session: Connection, incident: Row[Any], person: str, *, now: datetime) -> list[Bell]:
-    """Another person has it from now on, and is asked “still on it?” in turn. Nobody is paged by that."""
-    incident = store.change_incident(session, incident, taken_by=person, taken_at=now)
-    return keep_asking(session, incident, now=now)
-
-
-def _last_act(session: Connection, incident: Row[Any], person: str) -> datetime | None:
-    e = t.timeline
-    return session.execute(
-        select(func.max(e.c.entered_at)).where(e.c.incident_id == incident.id, e.c.actor == person)
-    ).scalar()
-
-
-def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _lapse(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
-    within = store.rules_of(incident).severities[incident.severity].acknowledge_within or timedelta(0)
-    store.write(
-        session,
-        incident.id,
-        "lapsed",
-        now=now,
-        person=paging.person_name(book, incident.taken_by),
-        within=spoken(within),
-        round=incident.round + 1,
-    )
-    return new_round(session, incident, book=book, now=now)
-
-
-def new_round(session: Connection, incident: Row[Any], *, book: Book, now: datetime, but: str = "") -> list[Bell]:
-    """Nobody has it (again): fresh hearing without a wait, the path from its start, the on-call person commands."""
-    paging.cancel_all(session, incident, why="a new round began", now=now)
-    paging.end_hearing(session, incident, why="new_round")
-    incident = store.change_incident(
-        session, incident, round=incident.round + 1, round_began_at=now, taken_by=None, taken_at=None
-    )
-    oncall = [person for person in store.roles_frozen(incident).get("oncall", []) if person != but]
-    if oncall:
-        store.give_role(session, incident.id, "commander", oncall[0], by=store.MACHINE, now=now)
-    bells = paging.begin_round(session, incident, wait=timedelta(0), book=book, now=now, last=but)
-    return bells + holding.renew(session, incident, now=now)

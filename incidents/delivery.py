@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select, update
 
-from incidents import holding, messages, paging, store, tables
+from incidents import evidence, holding, messages, paging, store, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN
 from incidents.promises import Bell, Outcome
@@ -183,7 +183,7 @@ def _sent(
             update(h).where(*mine, h.c.delivered_at.is_(None), h.c.how != "digest").values(delivered_at=now)
         )
         if row.kind != "page" and row.round == incident.round:
-            paging.hear(session, incident, row.target, evidence="delivered", channel=channel, book=book, now=now)
+            evidence.hear(session, incident, row.target, evidence="delivered", channel=channel, book=book, now=now)
     return []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from incidents import answers, delivery, response, signal
+from incidents import asking, delivery, overdue, response, signal
 from incidents.book import Book
 from incidents.delivery import Prepared, Skip
 from incidents.promises import Bell, Outcome
@@ -42,10 +42,10 @@ KINDS = {
         Kind("tell", prepare=delivery.prepare_tell, settled=delivery.settled),
         Kind("digest", prepare=delivery.prepare_digest, settled=delivery.digest_settled),
         Kind("stand_down_broadcast", prepare=delivery.prepare_broadcast, settled=delivery.broadcast_settled),
-        Kind("escalate", decide=answers.escalate_due),
-        Kind("deadline", decide=answers.deadline_due),
+        Kind("escalate", decide=overdue.escalate_due),
+        Kind("deadline", decide=overdue.deadline_due),
         Kind("hold", decide=hold_due),
-        Kind("still_on_it", decide=answers.still_on_it_due),
+        Kind("still_on_it", decide=asking.still_on_it_due),
         Kind("stale_check", decide=signal.stale_due),
     )
 }

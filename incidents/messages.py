@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import briefing, containment, paging, store, tables
+from incidents import briefing, containment, evidence, paging, store, tables
 from incidents.book import Book
 from incidents.units import spoken
 
@@ -133,7 +133,7 @@ def _tried(session: Connection, incident: Row[Any], book: Book) -> list[str]:
         times = [
             f"{row.ended_at:%H:%M}" for row in paged if row.target == person and row.ended_at and row.state == "kept"
         ]
-        said = paging.EVIDENCE_WORDS.get(answers.get(person, ""), "no answer")
+        said = evidence.EVIDENCE_WORDS.get(answers.get(person, ""), "no answer")
         when = f" at {', '.join(times)} UTC" if times else ""
         lines.append(f"{paging.person_name(book, person)} paged{when}: {said}")
     for step in store.steps_of(session, incident.id):

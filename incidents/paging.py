@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from incidents import calendar, escalation, hearing, store, tables
 from incidents.book import Book
@@ -15,7 +14,6 @@ from incidents.promises import Bell, Wanted, cancel, make
 from incidents.words import names
 
 t = tables
-PRESSES = ("acknowledge", "seen", "decline")
 HOLDABLE = ("page", "tell", "escalate", "deadline")
 UNSENT_NEXT_CONTACT_AFTER = timedelta(seconds=30)  # a definite no starts the next contact then, or sooner (§4.3)
 
@@ -38,10 +36,10 @@ def begin_round(
     """
     rules = store.rules_of(incident)
     owed = plan_of(incident, incident.severity, wait=wait, book=book, now=now, last=last)
-    _write_hearing(session, incident, owed, now=now)
-    _say_who_hears(session, incident, owed, book=book, now=now)
-    wanted = _messages(incident, owed, wait=wait)
-    wanted += _lap(incident, rules, lap=1, began=incident.round_began_at)
+    write_hearing(session, incident, owed, now=now)
+    say_who_hears(session, incident, owed, book=book, now=now)
+    wanted = message_rows(incident, owed, wait=wait)
+    wanted += lap_rows(incident, rules, lap=1, began=incident.round_began_at)
     return make(session, wanted, now=now)
 
 
@@ -49,10 +47,10 @@ def plan_of(
     incident: Any, severity: str, *, wait: timedelta, book: Book, now: datetime, last: str = ""
 ) -> hearing.Plan:
     """What `severity` owes from now on. Writes nothing: `simulate` asks the same."""
-    return _plan(incident, _audiences(incident, severity, now=now, last=last), wait=wait, book=book, now=now)
+    return plan_for(incident, audiences_of(incident, severity, now=now, last=last), wait=wait, book=book, now=now)
 
 
-def _audiences(incident: Any, severity: str, *, now: datetime, last: str = "") -> list[hearing.Audience]:
+def audiences_of(incident: Any, severity: str, *, now: datetime, last: str = "") -> list[hearing.Audience]:
     rules = store.rules_of(incident)
     roles = {role: sorted(people, key=lambda one: one == last) for role, people in store.roles_frozen(incident).items()}
     return hearing.audiences(
@@ -63,7 +61,7 @@ def _audiences(incident: Any, severity: str, *, now: datetime, last: str = "") -
     )
 
 
-def _plan(
+def plan_for(
     incident: Any, audiences: Sequence[hearing.Audience], *, wait: timedelta, book: Book, now: datetime
 ) -> hearing.Plan:
     return hearing.plan(
@@ -75,13 +73,13 @@ def _plan(
     )
 
 
-def _messages(
+def message_rows(
     incident: Row[Any], owed: hearing.Plan, *, wait: timedelta = timedelta(0), tag: str = "", but: Iterable[str] = ()
 ) -> list[Wanted]:
     """The messages and deadlines of a plan. `tag` sets a second plan of the same round apart: its keys are new."""
     wanted = [_message(incident, one, wait=wait, tag=tag) for one in owed.owed if one.person not in set(but)]
     return wanted + [
-        _deadline(incident, audience, tag=tag) for audience in owed.audiences if audience.within and audience.members
+        deadline(incident, audience, tag=tag) for audience in owed.audiences if audience.within and audience.members
     ]
 
 
@@ -107,7 +105,7 @@ def _message(incident: Row[Any], one: hearing.Owed, *, wait: timedelta, tag: str
     )
 
 
-def _deadline(incident: Row[Any], audience: hearing.Audience, *, tag: str) -> Wanted:
+def deadline(incident: Row[Any], audience: hearing.Audience, *, tag: str) -> Wanted:
     return Wanted(
         kind="deadline",
         key=key_of("deadline", incident, audience.name, f"{tag}{audience.due_at:%Y%m%dT%H%M%S}"),
@@ -119,7 +117,7 @@ def _deadline(incident: Row[Any], audience: hearing.Audience, *, tag: str) -> Wa
     )
 
 
-def _lap(
+def lap_rows(
     incident: Row[Any], rules: Any, *, lap: int, began: datetime, tag: str = "", now: datetime | None = None
 ) -> list[Wanted]:
     """A run through the path. `tag` sets a path apart that was planned anew in the same round: its keys are new."""
@@ -153,7 +151,7 @@ def _lap(
     return wanted
 
 
-def _write_hearing(session: Connection, incident: Row[Any], owed: hearing.Plan, *, now: datetime) -> None:
+def write_hearing(session: Connection, incident: Row[Any], owed: hearing.Plan, *, now: datetime) -> None:
     rows = [_hearing_row(incident, asked.audience, asked.person, asked.asked_as, now) for asked in owed.asked] + [
         _hearing_row(incident, audience, "", audience.how, now) for audience in owed.audiences if not audience.members
     ]
@@ -177,7 +175,7 @@ def _hearing_row(
     }
 
 
-def _say_who_hears(session: Connection, incident: Row[Any], owed: hearing.Plan, *, book: Book, now: datetime) -> None:
+def say_who_hears(session: Connection, incident: Row[Any], owed: hearing.Plan, *, book: Book, now: datetime) -> None:
     by_time: dict[datetime, list[str]] = {}
     for audience in owed.audiences:
         by_time.setdefault(audience.due_at, []).append(audience.name)
@@ -217,79 +215,6 @@ def person_name(book: Book, person: str) -> str:
 
 
 # --- what is proven, and what is then owed no more ---
-
-
-def hear(
-    session: Connection, incident: Row[Any], person: str, *, evidence: str, channel: str, book: Book, now: datetime
-) -> None:
-    """A person heard, by a press or by a proof of delivery. What their audiences are still owed is cancelled.
-
-    A delivery proves a tell, never a page; “can't take it” proves that the person knows, not the audience.
-    """
-    before = heard_audiences(store.hearing_rows(session, incident))
-    h = t.hearing
-    mine = [h.c.incident_id == incident.id, h.c.round == incident.round, h.c.person == person]
-    proven: ColumnElement[bool] = h.c.heard_at.is_not(None)
-    if evidence in PRESSES:  # what was only delivered, or declined, did not count for an audience that is paged
-        proven = and_(proven, ~and_(h.c.how == hearing.PAGE, h.c.evidence.in_(WEAKER[evidence])))
-    else:
-        mine.append(h.c.asked_as != hearing.PAGE)
-    session.execute(update(h).where(*mine, ~proven).values(heard_at=now, evidence=evidence, by_channel=channel))
-    if evidence == "acknowledge":  # stronger than a delivery or a “seen” before it
-        session.execute(update(h).where(*mine).values(evidence=evidence))
-    rows = store.hearing_rows(session, incident)
-    for audience in sorted(heard_audiences(rows) - before):
-        store.write(
-            session,
-            incident.id,
-            "heard",
-            now=now,
-            audience=label(book, audience),
-            person=person_name(book, person),
-            evidence=EVIDENCE_WORDS[evidence],
-        )
-    forget_heard(session, incident, person, pressed=evidence in PRESSES, now=now)
-
-
-WEAKER = {"acknowledge": ("delivered", "decline"), "seen": ("delivered", "decline"), "decline": ("delivered",)}
-EVIDENCE_WORDS = {
-    "acknowledge": "acknowledging",
-    "seen": "“seen”",
-    "decline": "“can't take it”",
-    "delivered": "the provider's receipt",
-}
-
-
-def heard_audiences(rows: Iterable[Row[Any]]) -> set[str]:
-    by_name: dict[str, list[Row[Any]]] = {}
-    for row in rows:
-        by_name.setdefault(row.audience, []).append(row)
-    return {name for name, of_one in by_name.items() if hearing.heard_at(of_one) is not None}
-
-
-def forget_heard(session: Connection, incident: Row[Any], person: str, *, pressed: bool, now: datetime) -> None:
-    """Cancel the pages and deadlines of audiences that have heard, and the tells of a person who pressed."""
-    heard = heard_audiences(store.hearing_rows(session, incident))
-    for row in store.due_promises(session, incident.id, ("page", "tell", "deadline")):
-        if row.round != incident.round:
-            continue
-        if row.kind == "deadline" and row.target in heard:
-            cancel(session, t.promise.c.id == row.id, why="heard", now=now)
-        elif row.kind == "tell" and row.target == person and pressed and row.facts.get("audiences"):
-            cancel(session, t.promise.c.id == row.id, why=f"{person} has heard", now=now)
-        elif row.kind == "page" and row.facts.get("audiences"):
-            _forget_page(session, row, heard, by=person if pressed else "", now=now)
-
-
-def _forget_page(session: Connection, row: Row[Any], heard: set[str], *, by: str, now: datetime) -> None:
-    """A page serves several audiences; it is owed until the last of them has heard, or its own person pressed."""
-    left = [] if row.target == by else [name for name in row.facts["audiences"] if name not in heard]
-    if not left:
-        cancel(session, t.promise.c.id == row.id, why="heard", now=now)
-    elif left != row.facts["audiences"]:
-        session.execute(
-            update(t.promise).where(t.promise.c.id == row.id).values(facts={**row.facts, "audiences": left})
-        )
 
 
 # --- messages outside the table ---
@@ -421,119 +346,4 @@ def hurry(session: Connection, promise_id: int, *, at: datetime, now: datetime) 
 
 def write_next_lap(session: Connection, incident: Row[Any], *, lap: int, tag: str = "", now: datetime) -> list[Bell]:
     """The path is used up and nobody has it: write its next lap, beginning now."""
-    return make(session, _lap(incident, store.rules_of(incident), lap=lap, began=now, tag=tag), now=now)
-
-
-def replan_escalation(session: Connection, incident: Row[Any], *, raised: bool, now: datetime) -> list[Bell]:
-    """The severity changed: its own path replaces the old one, from the same start of the round.
-
-    A raise makes steps whose time has passed due at once, but for those that this severity had already in this round;
-    a lowering brings in nobody by a step of the past.
-    """
-    p = t.promise
-    cancel(session, p.c.incident_id == incident.id, p.c.kind == "escalate", why="the severity changed", now=now)
-    kept = session.execute(
-        select(p.c.facts).where(p.c.incident_id == incident.id, p.c.round == incident.round)
-        .where(p.c.kind == "escalate", p.c.state == "kept")
-    )  # fmt: skip
-    had = {row.facts.get("step") for row in kept if row.facts.get("severity") == incident.severity} - {None}
-    rules, tag = store.rules_of(incident), f"v{incident.version}."
-    path = _lap(incident, rules, lap=1, began=incident.round_began_at, tag=tag, now=now)
-    wanted = [one for one in path if one.facts.get("step") not in had and (raised or one.due_at > now)]
-    return make(session, wanted, now=now)
-
-
-def raise_hearing(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
-    """A raised severity asks only the difference: audiences that the new row adds, or now pages instead of tells."""
-    return _ask_difference(session, incident, more=True, book=book, now=now)
-
-
-def lower_hearing(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
-    """A lowered severity un-tells nobody; who has not heard yet is owed no more than the new row says."""
-    rules = store.rules_of(incident)
-    kept = {name for row in rules.severities[incident.severity].hears for name in row.who}
-    gone = {row.audience for row in store.hearing_rows(session, incident)} - kept
-    end_hearing(session, incident, why=LOWERED, only=sorted(gone))
-    unask(session, incident, gone, why="the severity was lowered", now=now)
-    return _ask_difference(session, incident, more=False, book=book, now=now)
-
-
-def _ask_difference(session: Connection, incident: Row[Any], *, more: bool, book: Book, now: datetime) -> list[Bell]:
-    rows = store.hearing_rows(session, incident)
-    had = {row.audience: row.how for row in rows if row.ended != LOWERED}
-    heard = heard_audiences(rows)
-    if incident.taken_by is not None:  # a tell is all that is owed while somebody has it, and these were told
-        heard |= {row.audience for row in rows if row.sent_at is not None and row.how != hearing.DIGEST}
-    anew = []
-    for audience in _audiences(incident, incident.severity, now=now):
-        change = STRENGTH[audience.how] - STRENGTH[had.get(audience.name, "")]
-        if audience.name not in heard and (change > 0 if more else change < 0):
-            anew.append(audience)
-    return _ask_anew(session, incident, anew, book=book, now=now)
-
-
-def _ask_anew(
-    session: Connection, incident: Row[Any], audiences: Sequence[hearing.Audience], *, book: Book, now: datetime
-) -> list[Bell]:
-    """Ask these audiences, with fresh minutes, in the round that goes on. While somebody has it, a page is a tell."""
-    rows = store.hearing_rows(session, incident)
-    pressed = {row.person for row in rows if row.evidence in ("acknowledge", "seen")} | {incident.taken_by}
-    _forget_rows(session, incident, {audience.name for audience in audiences}, now=now)
-    paged = [audience for audience in audiences if audience.how == hearing.PAGE]
-    is_taken = incident.taken_by is not None
-    owed = _plan(incident, [one for one in audiences if not is_taken or one not in paged],
-                 wait=timedelta(0), book=book, now=now)  # fmt: skip
-    tag = f"v{incident.version}."
-    wanted = _messages(incident, owed, tag=tag, but=pressed - {None})
-    if is_taken:
-        told = [replace(audience, how=hearing.TELL) for audience in paged]
-        owed.audiences.extend(told)
-        owed.asked.extend(hearing.Asked(one, person, hearing.TELL) for one in told for person in one.members)
-        wanted += [_deadline(incident, one, tag=tag) for one in told if one.within and one.members]
-        people = {person for one in told for person in one.members} - pressed
-        wanted += [tell(incident, person, f"{tag}handed", why="handed", now=now) for person in sorted(people)]
-    _write_hearing(session, incident, owed, now=now)
-    _serve_by_earlier_press(session, incident, pressed - {None}, now=now)
-    _say_who_hears(session, incident, owed, book=book, now=now)
-    return make(session, wanted, now=now)
-
-
-def _serve_by_earlier_press(
-    session: Connection, incident: Row[Any], pressed: Collection[str], *, now: datetime
-) -> None:
-    """Who pressed in this round knows of the incident; the change itself reaches them as a tell."""
-    h = t.hearing
-    for person in pressed:
-        session.execute(
-            update(h)
-            .where(h.c.incident_id == incident.id, h.c.round == incident.round)
-            .where(h.c.person == person, h.c.heard_at.is_(None), h.c.how != hearing.DIGEST)
-            .values(heard_at=now, evidence="acknowledge" if person == incident.taken_by else "seen")
-        )
-
-
-def _forget_rows(session: Connection, incident: Row[Any], audiences: Collection[str], *, now: datetime) -> None:
-    """These audiences are asked anew: what they were owed until now is theirs no more."""
-    h = t.hearing
-    session.execute(
-        h.delete().where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience.in_(audiences))
-    )
-    unask(session, incident, audiences, why="the severity changed", now=now)
-
-
-def unask(session: Connection, incident: Row[Any], audiences: Collection[str], *, why: str, now: datetime) -> None:
-    """Cancel what is owed to these audiences alone; a message that also serves another stays owed for that one."""
-    for row in store.due_promises(session, incident.id, ("page", "tell", "deadline")):
-        if row.round != incident.round:
-            continue
-        served = [row.target] if row.kind == "deadline" else row.facts.get("audiences", [])
-        left = [name for name in served if name not in audiences]
-        if served and not left:
-            cancel(session, t.promise.c.id == row.id, why=why, now=now)
-        elif left != served:
-            facts = {**row.facts, "audiences": left}
-            session.execute(update(t.promise).where(t.promise.c.id == row.id).values(facts=facts))
-
-
-LOWERED = "lowered"
-STRENGTH = {"": 0, hearing.DIGEST: 1, hearing.TELL: 2, hearing.PAGE: 3}
+    return make(session, lap_rows(incident, store.rules_of(incident), lap=lap, began=now, tag=tag), now=now)

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
-from incidents import answers, containment, escalation, holding, intake, paging, signal, store, tables
-from incidents.alerts import Change, clean_line, clean_text
+from incidents import asking, holding, intake, opening, paging, regrade, signal, store, tables
+from incidents.alerts import Change
 from incidents.book import Book
 from incidents.decision import OPEN_IT, SUGGEST, Decided, decide, facts_of_row
 from incidents.errors import Refused
-from incidents.lifecycle import ACTIVE, CLOSED, LIVE, OPEN, RESOLVED, next_state
-from incidents.oncall import roles_of
+from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, next_state
 from incidents.promises import Bell, Wanted, make
-from incidents.runbooks import Runbook
 
 t = tables
-UNREADABLE_SEVERITY = "P2"  # it may hide anything; on-call hears in five minutes, and reads the raw body
-OLDEST_BEGIN = timedelta(days=30)  # an alert that claims to have begun before that has a broken clock
-STALE_DEFAULT = timedelta(hours=1)  # the repeat interval of the printed receiver snippet
 
 
 def triage(session: Connection, changes: Sequence[Change], *, book: Book, now: datetime) -> list[Bell]:
@@ -74,13 +68,13 @@ def _fired_together(
     ended = newest
     if ended is not None and _may_reopen(ended, now) and _call_for_it(ended, members):
         return reopen_by_signal(session, ended, members, book=book, now=now)
-    opening = [(alert, decided) for alert, decided in members if decided.decide == OPEN_IT and decided.severity]
-    if not opening:
+    urgent = [decided for _, decided in members if decided.decide == OPEN_IT and decided.severity]
+    if not urgent:
         _note_decision(session, members)
         return []
-    worst = book.policy.worst([decided.severity for _, decided in opening if decided.severity])
-    decided = next(decided for _, decided in opening if decided.severity == worst)
-    incident, bells = open_incident(
+    worst = book.policy.worst([decided.severity for decided in urgent if decided.severity])
+    decided = next(one for one in urgent if one.severity == worst)
+    incident, bells = opening.open_incident(
         session, [row for row, _ in members], decided, severity=worst, parent=ended, book=book, now=now
     )
     _note_decision(session, members, incident_id=incident.id)
@@ -145,160 +139,6 @@ def _note_decision(
 # --- opening ---
 
 
-def open_incident(
-    session: Connection,
-    alerts: Sequence[Row[Any]],
-    decided: Decided,
-    *,
-    severity: str,
-    book: Book,
-    now: datetime,
-    parent: Row[Any] | None = None,
-    begun_by: str | None = None,
-    person: str | None = None,
-    title: str = "",
-    summary: str = "",
-    code: str = "",
-    said: dict[str, Any] | None = None,
-) -> tuple[Row[Any], list[Bell]]:
-    """Open one incident with everything it must do: timeline, roles, hearing, pages, deadlines, escalation, steps."""
-    incident = _insert_incident(
-        session, alerts, decided, severity=severity, parent=parent, begun_by=begun_by or decided.begun_by,
-        person=person, title=title, summary=summary, book=book, now=now,
-    )  # fmt: skip
-    _write_opening(session, incident, decided, parent=parent, code=code or f"opened.{incident.begun_by}",
-                   person=person, said=said or {}, book=book, now=now)  # fmt: skip
-    for alert in alerts[:1]:
-        store.write(session, incident.id, "fired", now=now, source="alert", at=alert.last_seen_at, title=alert.title)
-    _note_joined(session, incident, alerts[1:], now=now)
-    _fill_roles(session, incident, now=now)
-    runbook = decided.runbook or decided.lends or book.runbooks.fallback
-    if runbook is not None:
-        containment.write_steps(session, incident.id, runbook.worklist(), now=now)
-    wait = timedelta(0) if person else decided.wait
-    bells = paging.begin_round(session, incident, wait=wait, book=book, now=now)
-    if alerts:
-        bells += make(session, signal.watch_for_silence(incident, _every(alerts[0], book), n=1, now=now), now=now)
-    return incident, bells
-
-
-def _every(alert: Row[Any], book: Book) -> timedelta | None:
-    source = book.policy.sources.get(alert.source)
-    return (source.repeat_interval if source else None) or STALE_DEFAULT
-
-
-def _insert_incident(
-    session: Connection,
-    alerts: Sequence[Row[Any]],
-    decided: Decided,
-    *,
-    severity: str,
-    parent: Row[Any] | None,
-    begun_by: str,
-    person: str | None,
-    title: str,
-    summary: str,
-    book: Book,
-    now: datetime,
-) -> Row[Any]:
-    first = alerts[0] if alerts else None
-    runbook = decided.runbook
-    annotations = first.annotations if first is not None else {}
-    began = [alert.starts_at for alert in alerts if alert.starts_at and now - OLDEST_BEGIN < alert.starts_at <= now]
-    detected_at = min((alert.last_seen_at for alert in alerts), default=now)
-    number = store.count(session, "incident.seq")
-    values = {
-        "name": book.policy.organisation.id_format.format(seq=number, year=now.year),
-        "group_key": decided.group_key,
-        "status": ACTIVE,
-        "severity": severity,
-        "title": clean_line(title or (first.title if first is not None else "")),
-        "summary": clean_text(summary or annotations.get("description", "")),
-        "service": decided.service,
-        "team": decided.team,
-        "runbook": runbook.name if runbook else None,
-        "runbook_digest": runbook.digest if runbook else None,
-        "policy_digest": book.policy.digest,
-        "snapshot": snapshot_of(decided.team, runbook, book=book, now=now),
-        "begun_by": begun_by,
-        "severity_by": "person" if person else decided.begun_by,
-        "mode": "live",
-        "parent_id": parent.id if parent is not None else None,
-        "round": 1,
-        "round_began_at": now,
-        "began_at": min([*began, detected_at]),
-        "detected_at": detected_at,
-        "declared_at": now,
-        "person_knew_at": now if person else None,
-    }
-    return session.execute(insert(t.incident).values(**values).returning(t.incident)).one()
-
-
-def snapshot_of(team: str, runbook: Runbook | None, *, book: Book, now: datetime) -> dict[str, Any]:
-    """The rules that are frozen into the incident: a later edit never changes a running one (design.md §4)."""
-    path = [
-        {"after": step.after.total_seconds(), "page": step.page, "everyone": step.everyone}
-        for step in (runbook.escalation if runbook else ())
-    ]
-    return {
-        "policy": book.policy.rules(),
-        "roles": roles_of(book.policy, team, now=now),
-        "runbook": {
-            "name": runbook.name if runbook else None,
-            "title": runbook.title if runbook else None,
-            "digest": runbook.digest if runbook else None,
-            "escalation": path,
-        },
-    }
-
-
-def _write_opening(
-    session: Connection,
-    incident: Row[Any],
-    decided: Decided,
-    *,
-    parent: Row[Any] | None,
-    code: str,
-    person: str | None,
-    said: dict[str, Any],
-    book: Book,
-    now: datetime,
-) -> None:
-    facts = {
-        "name": incident.name,
-        "title": incident.title,
-        "severity": incident.severity,
-        "runbook": decided.runbook.title if decided.runbook else "",
-        "person": paging.person_name(book, person) if person else "",
-        **said,
-    }
-    store.write(session, incident.id, code, now=now, actor=person or store.MACHINE, source="alert", **facts)
-    if parent is not None:
-        store.write(session, incident.id, "recurrence", now=now, parent=parent.name)
-    if not decided.claimed:
-        store.write(session, incident.id, "team.default", now=now)
-    if decided.lends is not None:
-        lent = decided.lends
-        store.write(session, incident.id, "runbook.lent", now=now, runbook=lent.title, why=lent.unarmed)
-    elif decided.runbook is None:
-        store.write(session, incident.id, "runbook.missing", now=now)
-
-
-def _fill_roles(session: Connection, incident: Row[Any], *, now: datetime) -> None:
-    """The on-call person commands until somebody acknowledges. The other hats are recorded once somebody wears them."""
-    oncall = store.roles_frozen(incident).get("oncall", [])
-    if oncall:
-        store.give_role(session, incident.id, "commander", oncall[0], by=store.MACHINE, now=now)
-
-
-def _note_joined(session: Connection, incident: Row[Any], alerts: Sequence[Row[Any]], *, now: datetime) -> None:
-    if not alerts:
-        return
-    more = f" (and {len(alerts) - 1} more)" if len(alerts) > 1 else ""
-    store.write(session, incident.id, "joined", now=now, source="alert", title=f"{alerts[0].title}{more}",
-                count=len(alerts))  # fmt: skip
-
-
 # --- joining, reopening ---
 
 
@@ -311,7 +151,7 @@ def _join(
     fresh = [alert for alert, _ in members if alert.incident_id != incident.id]
     again = [alert for alert, _ in members if alert.incident_id == incident.id]
     _note_decision(session, members, incident_id=incident.id, joined=f"It belongs to {incident.name}.")
-    _note_joined(session, incident, fresh, now=now)
+    opening.note_joined(session, incident, fresh, now=now)
     if again:
         store.write(session, incident.id, "fired.again", now=now, source="alert", title=again[0].title)
     bells = signal.back(session, incident, now=now)
@@ -350,9 +190,9 @@ def set_severity(
     incident = store.change_incident(session, incident, severity=severity, severity_by=severity_by)
     bells: list[Bell] = []
     if raised:
-        bells += paging.raise_hearing(session, incident, book=book, now=now)
+        bells += regrade.raise_hearing(session, incident, book=book, now=now)
     else:
-        bells += paging.lower_hearing(session, incident, book=book, now=now)
+        bells += regrade.lower_hearing(session, incident, book=book, now=now)
     n, why = f"severity-{incident.version}", "raised" if raised else "lowered"
     messages = store.due_promises(session, incident.id, ("page", "tell"))
     asked_anew = {row.target for row in messages if row.due_at <= now and not row.held}
@@ -362,13 +202,13 @@ def set_severity(
     if incident.status not in OPEN:
         return bells
     if incident.taken_by is None:
-        bells += paging.replan_escalation(session, incident, raised=raised, now=now)
+        bells += regrade.replan_escalation(session, incident, raised=raised, now=now)
         return bells + holding.renew(session, incident, now=now)
     if raised and incident.taken_by != by:
         name = paging.person_name(book, incident.taken_by)
         store.write(session, incident.id, "still_on_it.raised", now=now, person=name)
-        return bells + answers.ask_holder(session, incident, now=now)
-    return bells + answers.ask_if_nobody_does(session, incident, now=now)
+        return bells + asking.ask_holder(session, incident, now=now)
+    return bells + asking.ask_if_nobody_does(session, incident, now=now)
 
 
 def reopen_by_signal(
@@ -393,13 +233,15 @@ def reopen(
         session, incident, status=status, cleared_at=None, stale_at=None, contained_at=None, impact_over_at=None,
         resolved_at=None, stood_down_at=None, closed_at=None, closed_reason=None, needs_human=None,
     )  # fmt: skip
-    bells = answers.new_round(session, incident, book=book, now=now)
+    bells = asking.new_round(session, incident, book=book, now=now)
     incident = store.find_incident(session, incident.id)
     if holding.is_flapping(session, incident):
         store.write(session, incident.id, "reopened.flapping", now=now, count=incident.round)
     alerts = store.alerts_of(session, incident.id, limit=1)
     if alerts:
-        bells += make(session, signal.watch_for_silence(incident, _every(alerts[0], book), n=1, now=now), now=now)
+        bells += make(
+            session, signal.watch_for_silence(incident, opening.repeat_of(alerts[0], book), n=1, now=now), now=now
+        )
     return bells
 
 
@@ -455,109 +297,4 @@ def _resolved(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, no
 # --- openings that no alert's conditions decide ---
 
 
-def unreadable(session: Connection, *, source: str, inbox_id: int, why: str, book: Book, now: datetime) -> list[Bell]:
-    """An authentic body that nobody understands opens an incident of its own, never a 5xx loop."""
-    said = {"sender": source, "why": clean_line(why), "inbox_id": inbox_id}
-    return _open_for_machine(
-        session, key=["unreadable", source], title=f"Unreadable alert from {source}", code="opened.unreadable",
-        severity=UNREADABLE_SEVERITY, said=said, book=book, now=now,
-        summary=f"A delivery of {source} is authentic but could not be understood: {why} "
-        f"Its raw body is kept as inbox entry {inbox_id}. Mend the sender or the parser, then replay it.",
-    )  # fmt: skip
-
-
-def parked(session: Connection, row: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
-    """A dangerous promise is parked: page whoever has the incident, else the on-call person, with what is known."""
-    if row.incident_id is None:
-        return _open_for_machine(
-            session, key=["parked", row.key], title=f"Parked: {row.kind} {row.target or ''}".strip(),
-            code="opened.parked", severity=UNREADABLE_SEVERITY, said={"kind": row.kind}, book=book, now=now,
-            summary="Whether a dangerous act took effect can't be known. It is not run again by itself. "
-            "Look at the world, then say whether it was done, is to be run again, or is dropped.",
-        )  # fmt: skip
-    incident = store.lock_incident(session, row.incident_id)
-    store.write(session, incident.id, "opened.parked", now=now, name=incident.name, kind=row.kind)
-    store.change_incident(session, incident, needs_human=f"{row.kind} is parked: nobody knows whether it took effect")
-    person = incident.taken_by or next(iter(store.roles_frozen(incident).get("oncall", [])), None)
-    if person is None:
-        return []
-    wanted = paging.page(incident, person, f"parked-{row.id}", why="parked", now=now, even_if_taken=True)
-    return make(session, [wanted], now=now)
-
-
-def _open_for_machine(
-    session: Connection,
-    *,
-    key: list[str],
-    title: str,
-    summary: str,
-    code: str,
-    severity: str,
-    said: dict[str, Any],
-    book: Book,
-    now: datetime,
-) -> list[Bell]:
-    """Open an incident of our own, or note it on the live one of the same key: a thousand bad bodies page once."""
-    group_key = json.dumps(key, separators=(",", ":"))
-    live = store.live_by_key(session, group_key)
-    if live is not None:
-        store.write(session, live.id, code, now=now, name=live.name, **said)
-        store.change_incident(session, live)
-        return []
-    team, _ = book.policy.team_of(None)
-    decided = Decided(OPEN_IT, timedelta(0), "", severity, None, None, team, True, group_key)
-    _, bells = open_incident(
-        session, [], decided, severity=severity, begun_by="mapping", title=title, summary=summary, code=code,
-        said=said, book=book, now=now,
-    )  # fmt: skip
-    return bells
-
-
 # --- the audit ---
-
-
-def audit(session: Connection, *, book: Book, now: datetime) -> list[Bell]:
-    """No open incident that nobody has may be without a future promise. A violation is repaired, counted and shown.
-
-    A severity without an escalation path whose audiences are all asked, and a path that ran out of laps, are kept by
-    the list: the latter by "needs a human" and its digest entry.
-    """
-    i, p, h = t.incident, t.promise, t.hearing
-    waiting = select(p.c.id).where(
-        p.c.incident_id == i.c.id, p.c.kind.in_(("page", "escalate", "hold")),
-        or_(p.c.state == "claimed", and_(p.c.state == "due", p.c.held.is_(False))),  # what is held waits for its end
-    )  # fmt: skip
-    listed = select(h.c.id).where(h.c.incident_id == i.c.id, h.c.how == "digest", h.c.sent_at.is_(None))
-    quiet = [code for code in book.policy.severities if not book.policy.escalation.paths.get(code)]
-    silent = session.execute(
-        select(i)
-        .where(i.c.status.in_(OPEN), i.c.taken_by.is_(None), i.c.needs_human.is_(None))
-        .where(~waiting.exists(), or_(i.c.severity.not_in(quiet), ~listed.exists()))
-        .order_by(i.c.id)
-        .limit(50)
-    ).all()
-    bells: list[Bell] = []
-    for one in silent:
-        bells += _repair(session, store.lock_incident(session, one.id), book=book, now=now)
-    return bells
-
-
-def _repair(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
-    if holding.is_held(session, incident):
-        store.count(session, "audit.repaired")
-        store.write(session, incident.id, "audit.repaired", now=now, repair="It is held, and closes if it stays clear.")
-        return holding.renew(session, store.change_incident(session, incident), now=now)
-    path = escalation.path_of(store.rules_of(incident), incident.severity, incident.snapshot["runbook"]["escalation"])
-    if not path:
-        return _keep_in_digest(session, incident, now=now)
-    store.count(session, "audit.repaired")
-    store.write(session, incident.id, "audit.repaired", now=now, repair="Its escalation path begins again now.")
-    incident = store.change_incident(session, incident)
-    return paging.write_next_lap(session, incident, lap=2, tag=f"a{incident.version}.", now=now)  # due now, keys anew
-
-
-def _keep_in_digest(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
-    """Nobody is paged for it by design: it stays on the list and in the next digest until somebody takes it."""
-    due_at_bells = paging.promise_digest(session, incident, now=now)
-    store.change_incident(session, incident, needs_human="nobody is paged for this severity, and nobody took it yet")
-    return due_at_bells

@@ -10,7 +10,7 @@ from incidents import briefing, escalation, hearing, messages, paging
 from incidents.alerts import Alert, clean_line
 from incidents.book import Book
 from incidents.decision import OPEN_IT, Decided, decide, facts_of
-from incidents.response import snapshot_of
+from incidents.opening import snapshot_of
 from incidents.units import spoken
 
 

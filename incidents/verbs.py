@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import answers, containment, lifecycle, paging, response, store, tables
+from incidents import answers, asking, containment, evidence, lifecycle, opening, paging, response, store, tables
 from incidents.alerts import clean_text
 from incidents.book import Book
 from incidents.decision import Decided, decide, facts_of_row
@@ -251,10 +251,10 @@ def _hand_command(press: Press, person: str) -> list[Bell]:
         bells = _take_by_acting(press)
         if incident.taken_by in (None, person):
             return bells
-        bells = answers.hand_to(session, incident, person, now=now)
-        paging.hear(session, incident, person, evidence="acknowledge", channel=press.by.via, book=press.book, now=now)
+        bells = asking.hand_to(session, incident, person, now=now)
+        evidence.hear(session, incident, person, evidence="acknowledge", channel=press.by.via, book=press.book, now=now)
         return bells
-    bells = answers.hand_to(session, incident, person, now=now) if incident.taken_by not in (None, person) else []
+    bells = asking.hand_to(session, incident, person, now=now) if incident.taken_by not in (None, person) else []
     n = f"command-{incident.version}"
     if incident.status in lifecycle.OPEN:
         wanted = paging.page(incident, person, n, why="command", now=now, even_if_taken=True)
@@ -367,7 +367,7 @@ def declare(
     n = store.count(session, "incident.declared")
     key = f"declared:{by.person}:{now.isoformat()}:{n}"  # what a person declares belongs to nothing else
     decided = Decided("open", now - now, "", severity, None, service or None, team, claimed or not service, key)
-    incident, bells = response.open_incident(
+    incident, bells = opening.open_incident(
         session, [], decided, severity=severity, begun_by="person", person=by.person, title=title, summary=summary,
         book=book, now=now,
     )  # fmt: skip
@@ -386,7 +386,7 @@ def open_alert(
     if newest is not None and newest.status in lifecycle.LIVE:
         raise Refused("open.live", f"{newest.name} is open for it already. Nothing was opened.")
     chosen = _known_severity(severity or decided.proposed or "", book)
-    incident, bells = response.open_incident(
+    incident, bells = opening.open_incident(
         session, [alert], decided, severity=chosen, begun_by="person", person=by.person, code="opened.suggestion",
         parent=newest, book=book, now=now,
     )  # fmt: skip

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Row, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from incidents import promises, response
+from incidents import audit, promises
 from incidents.promises import Bell, Outcome
 from incidents.tables import counter, inbox, part, promise
 from ports.clock import Clock
@@ -73,7 +73,7 @@ class Ticker:
     keeper: Keeper
     taker: Taker
     book: Callable[[], Any]
-    audit: Callable[..., list[Bell]] = response.audit
+    audit: Callable[..., list[Bell]] = audit.audit
     pulse: Callable[[], None] = field(default=lambda: None)
 
     def __post_init__(self) -> None:

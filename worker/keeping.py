@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 import structlog
 from sqlalchemy import Connection, Row, select
 
-from incidents import promises, response, store
+from incidents import opening, promises, store
 from incidents.promises import Bell, Outcome
 from incidents.tables import promise
 from ports.clock import Clock
@@ -90,7 +90,7 @@ class Keeper:
     threads: int = 8
     patience: float = 30.0  # how long `drain` waits for what is under way; it ends by itself without being waited for
     pulse: Callable[[], None] = field(default=lambda: None)
-    parked: Callable[..., list[Bell]] = response.parked  # pages a person
+    parked: Callable[..., list[Bell]] = opening.parked  # pages a person
     _home: _Home | None = field(default=None, init=False, repr=False)
 
     def drain(self, lane: str, *, limit: int = 100) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy import Connection, Row, and_, func, literal_column, select, text, update
 
-from incidents import intake, response
+from incidents import intake, opening, response
 from incidents.alerts import Alert
 from incidents.errors import MalformedPayload
 from incidents.promises import Bell
@@ -63,7 +63,7 @@ class Taker:
     keeper: Keeper | None = None
     take: Callable[..., Any] = intake.take
     triage: Callable[..., list[Bell]] = response.triage
-    unreadable: Callable[..., list[Bell]] = response.unreadable
+    unreadable: Callable[..., list[Bell]] = opening.unreadable
     pulse: Callable[[], None] = field(default=lambda: None)
     _owes_pages: bool = field(default=False, init=False, repr=False)
 

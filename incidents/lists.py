@@ -1,0 +1,197 @@
+"""Lists and records for showing: incidents, alerts, the timeline, the messages. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, or_, select
+
+from incidents import briefing, lifecycle, store, tables
+from incidents.book import Book
+from incidents.errors import NotFound
+
+t = tables
+
+
+def incident_list(
+    session: Connection,
+    *,
+    filters: Mapping[str, Any],
+    limit: int = 50,
+    cursor: str | None = None,
+    book: Book,
+    now: datetime,
+) -> dict[str, Any]:
+    """Incidents, newest first; `status` may be `open` (live ones, worst first) or `ended`."""
+    i = t.incident
+    conditions = _incident_conditions(filters)
+    if cursor:
+        conditions.append(i.c.id < int(cursor))
+    limit = min(max(limit, 1), briefing.MOST)
+    order = [i.c.severity, i.c.id] if filters.get("status") == "open" else [i.c.id.desc()]
+    rows = session.execute(select(i).where(*conditions).order_by(*order).limit(limit + 1)).all()
+    shown = rows[:limit]
+    soonest = _soonest(session, [row.id for row in shown if row.status in lifecycle.LIVE], book=book, now=now)
+    return {
+        "items": [
+            {**briefing.outline(row, book), "deadline": soonest.get(row.id), "links": {"console": f"/i/{row.name}"}}
+            for row in shown
+        ],
+        "next": str(shown[-1].id) if len(rows) > limit and filters.get("status") != "open" else None,
+    }
+
+
+def _incident_conditions(filters: Mapping[str, Any]) -> list[Any]:
+    i = t.incident
+    found: list[Any] = []
+    status = filters.get("status")
+    if status == "open":
+        found.append(i.c.status.in_(lifecycle.LIVE))
+    elif status == "ended":
+        found.append(i.c.status.not_in(lifecycle.LIVE))
+    elif status:
+        found.append(i.c.status == status)
+    for name in ("severity", "service", "team"):
+        if filters.get(name):
+            found.append(i.c[name] == filters[name])
+    if filters.get("q"):
+        word = f"%{_like(str(filters['q']).lower())}%"
+        found.append(or_(func.lower(i.c.title).like(word, escape="\\"), func.lower(i.c.name).like(word, escape="\\")))
+    if filters.get("since"):
+        found.append(i.c.declared_at >= filters["since"])
+    if filters.get("until"):
+        found.append(i.c.declared_at < filters["until"])
+    return found
+
+
+def _like(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _soonest(session: Connection, ids: Sequence[int], *, book: Book, now: datetime) -> dict[int, dict[str, Any]]:
+    if not ids:
+        return {}
+    p = t.promise
+    rows = session.execute(
+        select(p)
+        .where(p.c.incident_id.in_(ids), p.c.state == "due", p.c.held.is_(False), p.c.due_at > now)
+        .where(p.c.kind.in_(("deadline", "escalate", "hold", "still_on_it", "page")))
+        .order_by(p.c.due_at.desc(), p.c.id.desc())
+    )
+    return {
+        row.incident_id: {"what": briefing.deadline_words(row, book), "due_at": briefing.iso(row.due_at)}
+        for row in rows
+    }
+
+
+def alert_list(
+    session: Connection, *, filters: Mapping[str, Any], limit: int = 50, cursor: str | None = None, now: datetime
+) -> dict[str, Any]:
+    """Alerts, last heard first, each with what was decided and why."""
+    a = t.alert
+    limit = min(max(limit, 1), briefing.MOST)
+    conditions: list[Any] = []
+    for name in ("decision", "status", "service", "source"):
+        if filters.get(name):
+            conditions.append(a.c[name] == filters[name])
+    if filters.get("q"):
+        word = f"%{_like(str(filters['q']).lower())}%"
+        conditions.append(func.lower(a.c.title).like(word, escape="\\"))
+    if cursor:
+        seen_at, _, last_id = cursor.partition("-")
+        before = datetime.fromtimestamp(int(seen_at) / 1_000_000, UTC)
+        conditions.append(or_(a.c.last_seen_at < before, and_(a.c.last_seen_at == before, a.c.id < int(last_id))))
+    named = select(a, t.incident.c.name.label("incident_name")).outerjoin(
+        t.incident, t.incident.c.id == a.c.incident_id
+    )
+    rows = session.execute(
+        named.where(*conditions).order_by(a.c.last_seen_at.desc(), a.c.id.desc()).limit(limit + 1)
+    ).all()
+    shown = rows[:limit]
+    last = shown[-1] if len(rows) > limit else None
+    cursor = None if last is None else f"{int(last.last_seen_at.timestamp() * 1_000_000)}-{last.id}"
+    return {"items": [{**briefing.alert_outline(row), "incident": row.incident_name} for row in shown], "next": cursor}
+
+
+def alert_facts(session: Connection, alert_id: int) -> dict[str, Any]:
+    """One alert, whole. Raises NotFound."""
+    a = t.alert
+    row = session.execute(
+        select(a, t.incident.c.name.label("incident_name"))
+        .outerjoin(t.incident, t.incident.c.id == a.c.incident_id)
+        .where(a.c.id == alert_id)
+    ).first()
+    if row is None:
+        raise NotFound(f"There is no alert {alert_id}.")
+    return {**briefing.alert_outline(row), "incident": row.incident_name, "can_open": row.incident_name is None}
+
+
+def timeline(session: Connection, name: str, *, after: int = 0, limit: int = briefing.MOST) -> dict[str, Any]:
+    """The record in the order it was entered, from the entry after `after`. Raises NotFound."""
+    incident = store.find_incident(session, name)
+    e = t.timeline
+    limit = min(max(limit, 1), 1000)
+    rows = session.execute(
+        select(e).where(e.c.incident_id == incident.id, e.c.id > after).order_by(e.c.id).limit(limit + 1)
+    ).all()
+    shown = rows[:limit]
+    return {"items": [_entry(row) for row in shown], "next": shown[-1].id if len(rows) > limit else None}
+
+
+def newest_entries(session: Connection, name: str, *, limit: int = briefing.MOST) -> list[dict[str, Any]]:
+    """The newest entries, newest first."""
+    incident = store.find_incident(session, name)
+    e = t.timeline
+    rows = session.execute(select(e).where(e.c.incident_id == incident.id).order_by(e.c.id.desc()).limit(limit)).all()
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "at": briefing.iso(row.at),
+        "entered_at": briefing.iso(row.entered_at),
+        "kind": row.kind,
+        "actor": row.actor,
+        "hat": row.hat,
+        "source": row.source,
+        "text": row.text,
+    }
+
+
+def pages(session: Connection, name: str) -> dict[str, Any]:
+    """Every message that was owed, with its tries. Raises NotFound."""
+    incident = store.find_incident(session, name)
+    p, a = t.promise, t.attempt
+    kinds = ("page", "tell", "stand_down_broadcast")
+    rows = session.execute(
+        select(p).where(p.c.incident_id == incident.id, p.c.kind.in_(kinds)).order_by(p.c.due_at, p.c.id).limit(1000)
+    ).all()
+    tries: dict[int, list[dict[str, Any]]] = {}
+    owned = select(p.c.id).where(p.c.incident_id == incident.id, p.c.kind.in_(kinds))
+    for row in session.execute(select(a).where(a.c.promise_id.in_(owned)).order_by(a.c.id)):
+        tried = {
+            "started_at": briefing.iso(row.started_at),
+            "ended_at": briefing.iso(row.ended_at),
+            "outcome": row.outcome,
+        }
+        tries.setdefault(row.promise_id, []).append(tried | {"channel": row.channel, "detail": row.detail})
+    return {
+        "items": [
+            {
+                "id": row.id,
+                "person": row.target,
+                "kind": row.kind,
+                "round": row.round,
+                "why": row.facts.get("why"),
+                "due_at": briefing.iso(row.due_at),
+                "state": row.state,
+                "held": row.held,
+                "outcome": row.outcome,
+                "attempts": tries.get(row.id, []),
+            }
+            for row in rows
+        ]
+    }

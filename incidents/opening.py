@@ -1,0 +1,236 @@
+"""Opening one incident, with everything that it must do as rows of the same transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert
+
+from incidents import containment, paging, signal, store, tables
+from incidents.alerts import clean_line, clean_text
+from incidents.book import Book
+from incidents.decision import OPEN_IT, Decided
+from incidents.lifecycle import ACTIVE
+from incidents.oncall import roles_of
+from incidents.promises import Bell, make
+from incidents.runbooks import Runbook
+
+t = tables
+UNREADABLE_SEVERITY = "P2"  # it may hide anything; on-call hears in five minutes, and reads the raw body
+OLDEST_BEGIN = timedelta(days=30)  # an alert that claims to have begun before that has a broken clock
+STALE_DEFAULT = timedelta(hours=1)  # the repeat interval of the printed receiver snippet
+
+
+def open_incident(
+    session: Connection,
+    alerts: Sequence[Row[Any]],
+    decided: Decided,
+    *,
+    severity: str,
+    book: Book,
+    now: datetime,
+    parent: Row[Any] | None = None,
+    begun_by: str | None = None,
+    person: str | None = None,
+    title: str = "",
+    summary: str = "",
+    code: str = "",
+    said: dict[str, Any] | None = None,
+) -> tuple[Row[Any], list[Bell]]:
+    """Open one incident with everything it must do: timeline, roles, hearing, pages, deadlines, escalation, steps."""
+    incident = _insert_incident(
+        session, alerts, decided, severity=severity, parent=parent, begun_by=begun_by or decided.begun_by,
+        person=person, title=title, summary=summary, book=book, now=now,
+    )  # fmt: skip
+    _write_opening(session, incident, decided, parent=parent, code=code or f"opened.{incident.begun_by}",
+                   person=person, said=said or {}, book=book, now=now)  # fmt: skip
+    for alert in alerts[:1]:
+        store.write(session, incident.id, "fired", now=now, source="alert", at=alert.last_seen_at, title=alert.title)
+    note_joined(session, incident, alerts[1:], now=now)
+    _fill_roles(session, incident, now=now)
+    runbook = decided.runbook or decided.lends or book.runbooks.fallback
+    if runbook is not None:
+        containment.write_steps(session, incident.id, runbook.worklist(), now=now)
+    wait = timedelta(0) if person else decided.wait
+    bells = paging.begin_round(session, incident, wait=wait, book=book, now=now)
+    if alerts:
+        bells += make(session, signal.watch_for_silence(incident, repeat_of(alerts[0], book), n=1, now=now), now=now)
+    return incident, bells
+
+
+def repeat_of(alert: Row[Any], book: Book) -> timedelta | None:
+    source = book.policy.sources.get(alert.source)
+    return (source.repeat_interval if source else None) or STALE_DEFAULT
+
+
+def _insert_incident(
+    session: Connection,
+    alerts: Sequence[Row[Any]],
+    decided: Decided,
+    *,
+    severity: str,
+    parent: Row[Any] | None,
+    begun_by: str,
+    person: str | None,
+    title: str,
+    summary: str,
+    book: Book,
+    now: datetime,
+) -> Row[Any]:
+    first = alerts[0] if alerts else None
+    runbook = decided.runbook
+    annotations = first.annotations if first is not None else {}
+    began = [alert.starts_at for alert in alerts if alert.starts_at and now - OLDEST_BEGIN < alert.starts_at <= now]
+    detected_at = min((alert.last_seen_at for alert in alerts), default=now)
+    number = store.count(session, "incident.seq")
+    values = {
+        "name": book.policy.organisation.id_format.format(seq=number, year=now.year),
+        "group_key": decided.group_key,
+        "status": ACTIVE,
+        "severity": severity,
+        "title": clean_line(title or (first.title if first is not None else "")),
+        "summary": clean_text(summary or annotations.get("description", "")),
+        "service": decided.service,
+        "team": decided.team,
+        "runbook": runbook.name if runbook else None,
+        "runbook_digest": runbook.digest if runbook else None,
+        "policy_digest": book.policy.digest,
+        "snapshot": snapshot_of(decided.team, runbook, book=book, now=now),
+        "begun_by": begun_by,
+        "severity_by": "person" if person else decided.begun_by,
+        "mode": "live",
+        "parent_id": parent.id if parent is not None else None,
+        "round": 1,
+        "round_began_at": now,
+        "began_at": min([*began, detected_at]),
+        "detected_at": detected_at,
+        "declared_at": now,
+        "person_knew_at": now if person else None,
+    }
+    return session.execute(insert(t.incident).values(**values).returning(t.incident)).one()
+
+
+def snapshot_of(team: str, runbook: Runbook | None, *, book: Book, now: datetime) -> dict[str, Any]:
+    """The rules that are frozen into the incident: a later edit never changes a running one (design.md §4)."""
+    path = [
+        {"after": step.after.total_seconds(), "page": step.page, "everyone": step.everyone}
+        for step in (runbook.escalation if runbook else ())
+    ]
+    return {
+        "policy": book.policy.rules(),
+        "roles": roles_of(book.policy, team, now=now),
+        "runbook": {
+            "name": runbook.name if runbook else None,
+            "title": runbook.title if runbook else None,
+            "digest": runbook.digest if runbook else None,
+            "escalation": path,
+        },
+    }
+
+
+def _write_opening(
+    session: Connection,
+    incident: Row[Any],
+    decided: Decided,
+    *,
+    parent: Row[Any] | None,
+    code: str,
+    person: str | None,
+    said: dict[str, Any],
+    book: Book,
+    now: datetime,
+) -> None:
+    facts = {
+        "name": incident.name,
+        "title": incident.title,
+        "severity": incident.severity,
+        "runbook": decided.runbook.title if decided.runbook else "",
+        "person": paging.person_name(book, person) if person else "",
+        **said,
+    }
+    store.write(session, incident.id, code, now=now, actor=person or store.MACHINE, source="alert", **facts)
+    if parent is not None:
+        store.write(session, incident.id, "recurrence", now=now, parent=parent.name)
+    if not decided.claimed:
+        store.write(session, incident.id, "team.default", now=now)
+    if decided.lends is not None:
+        lent = decided.lends
+        store.write(session, incident.id, "runbook.lent", now=now, runbook=lent.title, why=lent.unarmed)
+    elif decided.runbook is None:
+        store.write(session, incident.id, "runbook.missing", now=now)
+
+
+def _fill_roles(session: Connection, incident: Row[Any], *, now: datetime) -> None:
+    """The on-call person commands until somebody acknowledges. The other hats are recorded once somebody wears them."""
+    oncall = store.roles_frozen(incident).get("oncall", [])
+    if oncall:
+        store.give_role(session, incident.id, "commander", oncall[0], by=store.MACHINE, now=now)
+
+
+def note_joined(session: Connection, incident: Row[Any], alerts: Sequence[Row[Any]], *, now: datetime) -> None:
+    if not alerts:
+        return
+    more = f" (and {len(alerts) - 1} more)" if len(alerts) > 1 else ""
+    store.write(session, incident.id, "joined", now=now, source="alert", title=f"{alerts[0].title}{more}",
+                count=len(alerts))  # fmt: skip
+
+
+def unreadable(session: Connection, *, source: str, inbox_id: int, why: str, book: Book, now: datetime) -> list[Bell]:
+    """An authentic body that nobody understands opens an incident of its own, never a 5xx loop."""
+    said = {"sender": source, "why": clean_line(why), "inbox_id": inbox_id}
+    return _open_for_machine(
+        session, key=["unreadable", source], title=f"Unreadable alert from {source}", code="opened.unreadable",
+        severity=UNREADABLE_SEVERITY, said=said, book=book, now=now,
+        summary=f"A delivery of {source} is authentic but could not be understood: {why} "
+        f"Its raw body is kept as inbox entry {inbox_id}. Mend the sender or the parser, then replay it.",
+    )  # fmt: skip
+
+
+def parked(session: Connection, row: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
+    """A dangerous promise is parked: page whoever has the incident, else the on-call person, with what is known."""
+    if row.incident_id is None:
+        return _open_for_machine(
+            session, key=["parked", row.key], title=f"Parked: {row.kind} {row.target or ''}".strip(),
+            code="opened.parked", severity=UNREADABLE_SEVERITY, said={"kind": row.kind}, book=book, now=now,
+            summary="Whether a dangerous act took effect can't be known. It is not run again by itself. "
+            "Look at the world, then say whether it was done, is to be run again, or is dropped.",
+        )  # fmt: skip
+    incident = store.lock_incident(session, row.incident_id)
+    store.write(session, incident.id, "opened.parked", now=now, name=incident.name, kind=row.kind)
+    store.change_incident(session, incident, needs_human=f"{row.kind} is parked: nobody knows whether it took effect")
+    person = incident.taken_by or next(iter(store.roles_frozen(incident).get("oncall", [])), None)
+    if person is None:
+        return []
+    wanted = paging.page(incident, person, f"parked-{row.id}", why="parked", now=now, even_if_taken=True)
+    return make(session, [wanted], now=now)
+
+
+def _open_for_machine(
+    session: Connection,
+    *,
+    key: list[str],
+    title: str,
+    summary: str,
+    code: str,
+    severity: str,
+    said: dict[str, Any],
+    book: Book,
+    now: datetime,
+) -> list[Bell]:
+    """Open an incident of our own, or note it on the live one of the same key: a thousand bad bodies page once."""
+    group_key = json.dumps(key, separators=(",", ":"))
+    live = store.live_by_key(session, group_key)
+    if live is not None:
+        store.write(session, live.id, code, now=now, name=live.name, **said)
+        store.change_incident(session, live)
+        return []
+    team, _ = book.policy.team_of(None)
+    decided = Decided(OPEN_IT, timedelta(0), "", severity, None, None, team, True, group_key)
+    _, bells = open_incident(
+        session, [], decided, severity=severity, begun_by="mapping", title=title, summary=summary, code=code,
+        said=said, book=book, now=now,
+    )  # fmt: skip
+    return bells

@@ -27,6 +27,7 @@ PATIENT_AFTER = 0.5  # whoever holds the lock that long is stuck or sick: ask le
 IMPATIENT, PATIENT = (0.0003, 0.002), (0.004, 0.012)
 TRIES = 3  # of a write that gave way to another
 GIVES_WAY = ("40P01", "40001")  # PostgreSQL's deadlock and serialisation failure
+UNDEFINED_TABLE = "42P01"  # PostgreSQL's word for "not migrated yet"
 SQLITE_ERROR = 1  # a wrong statement or a missing table: our fault, not the store's
 POSTGRESQL_OPTIONS = (
     "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=5000 -c statement_timeout=10000 -c timezone=UTC"
@@ -290,6 +291,8 @@ def is_store_down(error: BaseException) -> bool:
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code == SQLITE_ERROR:
         return "no such table" in str(error.orig)
+    if getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
+        return True
     return error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError)
 
 

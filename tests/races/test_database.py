@@ -171,6 +171,13 @@ def test_a_database_without_tables_is_down(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_server_without_tables_is_down_too(postgres: Any) -> None:
+    store = fresh(postgres.url(postgres.new_database()))
+    with pytest.raises(StoreDown, match="does not exist"):
+        names(store)
+    store.close()
+
+
 def test_a_full_disk_is_a_store_that_is_down_and_loses_nothing_that_was_answered(sqlite_url: str) -> None:
     store = fresh(sqlite_url)
     with store.work() as work:

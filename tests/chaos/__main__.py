@@ -16,6 +16,7 @@ from tests.fixtures.postgresql import Cluster
 
 BOTH = ("sqlite", "postgresql")
 CHAOS_SECONDS = {"mixed": 30.0, "flushall": 300.0, "redis-away": 600.0, "redis-hung": 60.0, "frozen": 180.0}
+SOAK_SECONDS = 60.0
 Runs = list[tuple[str, str, int, Verdict]]
 
 
@@ -48,7 +49,7 @@ def _arguments() -> argparse.Namespace:
     reader.add_argument("--control", action="store_true", help="the same load as plain RQ timers, to see what is lost")
     told = reader.parse_args()
     if told.soak:
-        told.seeds, told.seconds = max(told.seeds, 100), told.seconds or 60.0
+        told.seeds = max(told.seeds, 100)
     return told
 
 
@@ -69,7 +70,7 @@ def _cluster(kind: str) -> Iterator[Cluster | None]:
 def _runs(name: str, kind: str, cluster: Cluster | None, told: argparse.Namespace) -> Runs:
     scenario, runs = SCENARIOS[name], []
     for seed in range(told.first_seed, told.first_seed + (told.seeds if name == "mixed" else 1)):
-        seconds = told.seconds or CHAOS_SECONDS[name]
+        seconds = told.seconds or (SOAK_SECONDS if told.soak and name == "mixed" else CHAOS_SECONDS[name])
         verdict = run(scenario, seed=seed, seconds=seconds, kind=kind, cluster=cluster, keep=True)
         print(line(scenario, kind, seed, verdict), flush=True)
         for sentence in verdict.broken[:20]:

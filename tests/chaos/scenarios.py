@@ -116,6 +116,6 @@ SCENARIOS = {
         Scenario("redis-away", "no Redis", redis_away),
         Scenario("redis-hung", "Valkey stands still", redis_hung, rate=10.0),
         Scenario("frozen", "SIGSTOP of worker, clock and web, also inside a write transaction", frozen,
-                 while_frozen=1 / 3, expects=("clock.stuck", "exited with code")),
+                 while_frozen=1 / 3, expects=("clock.stuck", "exited with code", "was sent SIGKILL")),
     )
 }  # fmt: skip

@@ -26,7 +26,9 @@ from worker.keeping import Keeper
 
 log = structlog.get_logger("worker.taking")
 
-LEASE = timedelta(seconds=10)
+LEASE = timedelta(seconds=4)  # what a killed taker held waits so long: short, or the first page is late
+LEASE_A_MEBIBYTE = timedelta(seconds=3)  # and longer for a large body, or a slow machine would set it aside
+LONGEST_LEASE = LEASE + 12 * LEASE_A_MEBIBYTE  # one beyond that was written by a clock that was wrong
 TRIES = 3
 AT_ONCE = 16  # rows a lease
 BYTES_AT_ONCE = 1 << 18
@@ -92,13 +94,17 @@ class Taker:
             if self.database.dialect == "postgresql" and not work.session.execute(ONE_TAKER).scalar():
                 return []
             oldest = work.session.execute(_oldest()).all()
-            if any(row.lease_until is not None and work.now < row.lease_until <= work.now + LEASE for row in oldest):
+            if any(
+                row.lease_until is not None and work.now < row.lease_until <= work.now + LONGEST_LEASE for row in oldest
+            ):
                 return []
             ids = _batch(oldest)
             if not ids:
                 return []
+            size = sum(row.size for row in oldest if row.id in ids)
+            until = work.now + LEASE + LEASE_A_MEBIBYTE * (size / (1 << 20))
             statement = update(inbox).where(inbox.c.id.in_(ids), IS_NEW)
-            leased = statement.values(attempts=inbox.c.attempts + 1, lease_until=work.now + LEASE)
+            leased = statement.values(attempts=inbox.c.attempts + 1, lease_until=until)
             return sorted(work.session.execute(leased.returning(*inbox.c)).all(), key=lambda row: row.id)
 
     def _take_in(self, rows: Sequence[Row[Any]]) -> int:

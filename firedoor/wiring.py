@@ -19,6 +19,7 @@ from ports.doorbell import Doorbell
 from ports.tokens import Signer
 from ports.writer import Writer
 from webhooks.sources import SOURCES
+from worker.asking import ask
 from worker.channels import Channel, build
 from worker.keeping import Actor, Keeper
 from worker.sending import Sender, channels_of
@@ -69,7 +70,7 @@ class House:
             database,
             clock,
             kinds={**KINDS, **(kinds or {})},
-            actors={"send": sender, **(actors or {})},
+            actors={"send": sender, "ask": ask, **(actors or {})},
             observers=observers or {},
             book=shelf.current,
         )

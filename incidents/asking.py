@@ -145,7 +145,7 @@ def _lapse(session: Connection, incident: Row[Any], *, book: Book, now: datetime
 
 def new_round(session: Connection, incident: Row[Any], *, book: Book, now: datetime, but: str = "") -> list[Bell]:
     """Nobody has it (again): fresh hearing without a wait, the path from its start, the on-call person commands."""
-    paging.cancel_all(session, incident, why="a new round began", now=now)
+    paging.cancel_all(session, incident, why="a new round began", now=now, but=("stale_check", "ask_sender"))
     paging.end_hearing(session, incident, why="new_round")
     incident = store.change_incident(
         session, incident, round=incident.round + 1, round_began_at=now, taken_by=None, taken_at=None

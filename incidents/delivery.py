@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,27 +11,10 @@ from sqlalchemy import Connection, Row, or_, select, update
 from incidents import evidence, holding, messages, paging, store, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN
-from incidents.promises import Bell, Outcome
+from incidents.promises import Bell, Outcome, Prepared, Skip
 
 t = tables
 Purpose = Literal["page", "tell"]
-
-
-@dataclass(frozen=True)
-class Skip:
-    """The message is not owed any more, or not now."""
-
-    state: str  # cancelled, superseded, held, failed
-    why: str
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What an actor of the engine is to do. `send` hands `facts["message"]` to a channel."""
-
-    actor: str
-    target: str | None
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def prepare_page(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:

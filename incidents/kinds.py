@@ -9,10 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from incidents import asking, delivery, overdue, response, signal
+from incidents import asking, delivery, overdue, response, signal, staleness
 from incidents.book import Book
-from incidents.delivery import Prepared, Skip
-from incidents.promises import Bell, Outcome
+from incidents.promises import Bell, Outcome, Prepared, Skip
 
 Decide = Callable[[Connection, Row[Any], Book, datetime], list[Bell]]
 Prepare = Callable[[Connection, Row[Any], Book, datetime], Prepared | Skip]
@@ -46,7 +45,8 @@ KINDS = {
         Kind("deadline", decide=overdue.deadline_due),
         Kind("hold", decide=hold_due),
         Kind("still_on_it", decide=asking.still_on_it_due),
-        Kind("stale_check", decide=signal.stale_due),
+        Kind("stale_check", decide=staleness.stale_due),
+        Kind("ask_sender", prepare=staleness.prepare_question, settled=staleness.answered),
     )
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
-from incidents import containment, paging, signal, store, tables
+from incidents import containment, paging, staleness, store, tables
 from incidents.alerts import clean_line, clean_text
 from incidents.book import Book
 from incidents.decision import OPEN_IT, Decided
@@ -57,7 +57,7 @@ def open_incident(
     wait = timedelta(0) if person else decided.wait
     bells = paging.begin_round(session, incident, wait=wait, book=book, now=now)
     if alerts:
-        bells += make(session, signal.watch_for_silence(incident, repeat_of(alerts[0], book), n=1, now=now), now=now)
+        bells += make(session, staleness.watch_for_silence(incident, repeat_of(alerts[0], book), n=1, now=now), now=now)
     return incident, bells
 
 

@@ -78,6 +78,24 @@ class Outcome:
     delivered: bool = False
     permanent: bool = False
     channel: str | None = None
+    found: Mapping[str, str] = field(default_factory=dict)  # what a question brought back
+
+
+@dataclass(frozen=True)
+class Skip:
+    """The message is not owed any more, or not now."""
+
+    state: str  # cancelled, superseded, held, failed
+    why: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What an actor of the engine is to do. `send` hands `facts["message"]` to a channel."""
+
+    actor: str
+    target: str | None
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def make(session: Connection, wanted: Sequence[Wanted], *, now: datetime) -> list[Bell]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from incidents import asking, holding, intake, opening, paging, regrade, signal, store, tables
+from incidents import asking, holding, intake, opening, paging, regrade, signal, staleness, store, tables
 from incidents.alerts import Change
 from incidents.book import Book
 from incidents.decision import OPEN_IT, SUGGEST, Decided, decide, facts_of_row
@@ -240,7 +240,7 @@ def reopen(
     alerts = store.alerts_of(session, incident.id, limit=1)
     if alerts:
         bells += make(
-            session, signal.watch_for_silence(incident, opening.repeat_of(alerts[0], book), n=1, now=now), now=now
+            session, staleness.watch_for_silence(incident, opening.repeat_of(alerts[0], book), n=1, now=now), now=now
         )
     return bells
 

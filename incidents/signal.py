@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select
 from incidents import answers, holding, paging, store, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN, RESOLVED
-from incidents.promises import Bell, Wanted, cancel, end, make
+from incidents.promises import Bell, cancel, end
 from incidents.units import spoken
 
 t = tables
@@ -127,35 +127,3 @@ def resolve_by_signal(session: Connection, incident: Row[Any], *, now: datetime)
         impact_over_at=incident.impact_over_at or incident.cleared_at,
     )
     return []
-
-
-def watch_for_silence(incident: Row[Any], every: timedelta | None, *, n: int, now: datetime) -> list[Wanted]:
-    """Look again after twice the repeat interval: an alert that is silenced stops without a resolve (wire.md §1.3)."""
-    if every is None:
-        return []
-    return [
-        Wanted(
-            kind="stale_check",
-            key=paging.key_of("stale_check", incident, "signal", n),
-            due_at=now + 2 * every,
-            incident_id=incident.id,
-            round=incident.round,
-            facts={"n": n, "every": every.total_seconds()},
-        )
-    ]
-
-
-def stale_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
-    """Mark the signal stale where a firing alert was not repeated for twice its interval. Never resolve by guess."""
-    incident = store.lock_incident(session, row.incident_id)
-    if incident.status not in OPEN or row.round != incident.round:
-        return []
-    every = timedelta(seconds=row.facts["every"])
-    firing = [alert for alert in store.alerts_of(session, incident.id) if alert.status == "firing"]
-    silent = [alert for alert in firing if now - alert.last_seen_at >= 2 * every]
-    if silent and incident.stale_at is None:
-        since = f"{silent[0].last_seen_at:%H:%M} UTC"
-        store.write(session, incident.id, "signal.stale", now=now, title=silent[0].title, since=since)
-        incident = store.change_incident(session, incident, stale_at=now)
-    seen = min((alert.last_seen_at for alert in firing if alert not in silent), default=now)
-    return make(session, watch_for_silence(incident, every, n=row.facts["n"] + 1, now=max(seen, now - every)), now=now)

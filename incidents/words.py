@@ -29,6 +29,10 @@ TIMELINE = {
     "signal.back": "The signal is back; what was held goes on.",
     "signal.stale": "Signal stale: {title} was not repeated since {since}, and no resolve came. A silence does that. "
     "It is not taken for resolved.",
+    "asked.firing": "Asked {sender}: {title} still fires there, so it is not stale.",
+    "asked.silenced": "Asked {sender}: {title} is silenced there, and still fires.",
+    "asked.unknown": "Asked {sender}: it knows {title} no more. It may have ended during a silence; a person decides.",
+    "asked.unreached": "{sender} could not be asked after its silent alerts.",
     "self_cleared.unsent": "Cleared before the first page left: nobody was paged.",
     "self_cleared": "Cleared by itself at {when}. Nobody had acknowledged; everyone who was asked is told.",
     "self_cleared.often": "This is the {count}. time in 7 days that it cleared by itself. "

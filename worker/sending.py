@@ -10,8 +10,7 @@ import structlog
 from sqlalchemy import Row
 
 from incidents.book import Book
-from incidents.delivery import Prepared
-from incidents.promises import Outcome
+from incidents.promises import Outcome, Prepared
 from ports.tokens import Signer
 from templates import render
 from worker.channels import Channel, Message

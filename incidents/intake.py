@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
@@ -19,37 +21,48 @@ from incidents.alerts import (
     change_of,
     clean_line,
 )
-from incidents.book import Book
 
 t = tables
 AT_ONCE = 500  # fingerprints a SELECT: below SQLite's and PostgreSQL's limits of bound values
 
 
-def take(
-    session: Connection,
-    *,
-    source: str,
-    alerts: Sequence[Alert],
-    inbox_id: int,
-    received_at: datetime,
-    book: Book,
-    now: datetime,
-) -> list[Change]:
-    """Store what a delivery says, and return what it changed, in the delivery's order.
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One body of a sender, read: what it says of which alerts, and when it was received."""
 
+    inbox_id: int
+    received_at: datetime
+    alerts: Sequence[Alert]
+
+
+def take(session: Connection, *, source: str, deliveries: Sequence[Delivery], now: datetime) -> list[Change]:
+    """Store what deliveries of one source say, and return what they changed, in their order.
+
+    No two of them may name the same fingerprint: what one says would be lost in the other's.
     A repeat only moves `last_seen_at`. A fingerprint that one body names twice counts as its last word.
     """
-    said = {alert.fingerprint: alert for alert in alerts}
+    said = {alert.fingerprint: (alert, delivery) for delivery in deliveries for alert in delivery.alerts}
     known = _known(session, source, list(said))
-    fresh = [
-        _new_row(source, alert, inbox_id, received_at) for alert in said.values() if alert.fingerprint not in known
-    ]
-    added = session.execute(t.alert.insert().returning(t.alert), fresh).all() if fresh else []
-    moved = {name: _moved(known[name], said[name], inbox_id, received_at, now) for name in known}
+    fresh = [_new_row(source, *one) for name, one in said.items() if name not in known]
+    changes = {change.row.fingerprint: change for change in _insert(session, fresh)}
+    moved = {name: _moved(row, *said[name], now) for name, row in known.items()}
     _update(session, [row for row, _ in moved.values()])
+    changes |= {name: change for name, (_, change) in moved.items()}
+    return [changes[name] for name in said]
+
+
+def _insert(session: Connection, rows: Sequence[dict[str, Any]]) -> list[Change]:
+    """Insert alerts that were never seen. Their rows are at hand, so nobody reads them again."""
+    if not rows:
+        return []
+    a = t.alert
+    inserted = session.execute(a.insert().returning(a.c.fingerprint, a.c.id), list(rows))
+    ids: dict[str, int] = {row.fingerprint: row.id for row in inserted}
     what = {RESOLVED: "nothing", FIRING: "fired"}
-    moved |= {row.fingerprint: ({}, Change(row.id, what[row.status], row)) for row in added}
-    return [moved[name][1] for name in said]
+    return [
+        Change(ids[row["fingerprint"]], what[row["status"]], SimpleNamespace(id=ids[row["fingerprint"]], **row))
+        for row in rows
+    ]
 
 
 def _known(session: Connection, source: str, fingerprints: Sequence[str]) -> dict[str, Row[Any]]:
@@ -64,8 +77,8 @@ def _known(session: Connection, source: str, fingerprints: Sequence[str]) -> dic
     return found
 
 
-def _new_row(source: str, alert: Alert, inbox_id: int, received_at: datetime) -> dict[str, Any]:
-    is_firing = alert.status == FIRING
+def _new_row(source: str, alert: Alert, delivery: Delivery) -> dict[str, Any]:
+    is_firing, received_at = alert.status == FIRING, delivery.received_at
     return {
         "source": source,
         "fingerprint": alert.fingerprint,
@@ -85,13 +98,13 @@ def _new_row(source: str, alert: Alert, inbox_id: int, received_at: datetime) ->
         "recent": [received_at.isoformat()] if is_firing else [],
         "why": "" if is_firing else "Its resolve came first; there is no incident to open.",
         "decision": None if is_firing else "record",
-        "inbox_id": inbox_id,
+        "incident_id": None,
+        "inbox_id": delivery.inbox_id,
     }
 
 
-def _moved(
-    row: Row[Any], alert: Alert, inbox_id: int, received_at: datetime, now: datetime
-) -> tuple[dict[str, Any], Change]:
+def _moved(row: Row[Any], alert: Alert, delivery: Delivery, now: datetime) -> tuple[dict[str, Any], Change]:
+    received_at = delivery.received_at
     what = change_of(row.status, row.resolved_at, row.held_until, says=alert.status, now=received_at)
     is_firing = alert.status == FIRING
     status, held_until = row.status, row.held_until
@@ -116,7 +129,7 @@ def _moved(
         "resolved_at": received_at if what == "resolved" else row.resolved_at,
         "count": row._mapping["count"] + 1,
         "recent": _recent(row.recent, received_at, now) if is_firing else row.recent,
-        "inbox_id": inbox_id,
+        "inbox_id": delivery.inbox_id,
     }
     return values, Change(row.id, what)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -30,7 +30,8 @@ LEASE = timedelta(seconds=4)  # what a killed taker held waits so long: short, o
 LEASE_A_MEBIBYTE = timedelta(seconds=3)  # and longer for a large body, or a slow machine would set it aside
 LONGEST_LEASE = LEASE + 12 * LEASE_A_MEBIBYTE  # one beyond that was written by a clock that was wrong
 TRIES = 3
-AT_ONCE = 16  # rows a lease
+AT_ONCE = 32  # rows a lease
+ALERTS_TOGETHER = 64  # alerts that one savepoint takes in
 BYTES_AT_ONCE = 1 << 18
 LONG_ENOUGH = {"sqlite": 0.004, "postgresql": 0.025}  # seconds in one transaction: then others may write
 REST = {"sqlite": 0.002, "postgresql": 0.0}  # one writer a file: without a pause the others would starve
@@ -52,6 +53,7 @@ class Parsed:
     alerts: Sequence[Alert] = ()
     unreadable: str | None = None
     failed: Exception | None = None
+    alone: bool = False
 
 
 @dataclass
@@ -116,7 +118,7 @@ class Taker:
             with self.database.work() as work:
                 began = time.monotonic()
                 while waiting:
-                    ended += self._take_one(work, waiting.pop(0))
+                    ended += self._take_next(work, waiting)
                     if time.monotonic() - began > LONG_ENOUGH[self.database.dialect]:
                         break
                 self._keep_own_bells(work)
@@ -143,6 +145,33 @@ class Taker:
         except Exception as error:
             return Parsed(row, failed=error)
 
+    def _take_next(self, work: Work, waiting: list[Parsed]) -> int:
+        """The next row, or several at once where nothing forbids it; how many ended."""
+        together = _together(waiting)
+        if len(together) > 1:
+            if self._take_together(work, together):
+                del waiting[: len(together)]
+                return len(together)
+            # One of them is at fault. Each is taken alone to find out which.
+            waiting[: len(together)] = [replace(parsed, alone=True) for parsed in together]
+        return self._take_one(work, waiting.pop(0))
+
+    def _take_together(self, work: Work, together: Sequence[Parsed]) -> bool:
+        """Deliveries of one source about different alerts: one savepoint, and a handful of statements for all."""
+        rows = [parsed.row for parsed in together]
+        try:
+            with work.session.begin_nested():
+                _end_all(work.session, rows, now=work.now)
+                bells = self._apply(work.session, together, work.now)
+        except Exception as error:
+            if is_store_down(error):
+                raise
+            return False
+        work.ring(bells)
+        alerts = sum(len(parsed.alerts) for parsed in together)
+        log.info("inbox.taken", inbox_id=rows[0].id, rows=len(rows), source=rows[0].source, alerts=alerts)
+        return True
+
     def _take_one(self, work: Work, parsed: Parsed) -> int:
         """Guarded by the count of tries: 1 when the row ended here, 0 when it is another's or is left for later."""
         row = parsed.row
@@ -154,7 +183,7 @@ class Taker:
             with work.session.begin_nested():
                 if not _end(work.session, row, "taken", now=work.now):
                     return 0
-                bells = self._apply(work.session, row, parsed.alerts, work.now)
+                bells = self._apply(work.session, [parsed], work.now)
         except Exception as error:
             if is_store_down(error):
                 raise
@@ -163,18 +192,10 @@ class Taker:
         log.info("inbox.taken", inbox_id=row.id, source=row.source, alerts=len(parsed.alerts))
         return 1
 
-    def _apply(self, session: Connection, row: Row[Any], alerts: Sequence[Alert], now: datetime) -> list[Bell]:
-        book = self.book()
-        changes = self.take(
-            session,
-            source=row.source,
-            alerts=list(alerts),
-            inbox_id=row.id,
-            received_at=row.received_at,
-            book=book,
-            now=now,
-        )
-        return self.triage(session, changes, book=book, now=now)
+    def _apply(self, session: Connection, together: Sequence[Parsed], now: datetime) -> list[Bell]:
+        deliveries = [intake.Delivery(one.row.id, one.row.received_at, one.alerts) for one in together]
+        changes = self.take(session, source=together[0].row.source, deliveries=deliveries, now=now)
+        return self.triage(session, changes, book=self.book(), now=now)
 
     def _failed(self, work: Work, row: Row[Any], error: Exception) -> int:
         log.error("inbox.take_failed", inbox_id=row.id, source=row.source, attempt=row.attempts, exc_info=error)
@@ -219,6 +240,35 @@ def _batch(oldest: Sequence[Any]) -> list[int]:
             break
         ids.append(row.id)
     return ids
+
+
+def _together(waiting: Sequence[Parsed]) -> list[Parsed]:
+    """The rows from the front that may be taken at once: of one source, and no alert named by two of them."""
+    chosen: list[Parsed] = []
+    named: set[str] = set()
+    for parsed in waiting:
+        said = {alert.fingerprint for alert in parsed.alerts}
+        fits = not chosen or (parsed.row.source == chosen[0].row.source and not said & named)
+        if parsed.alone or parsed.unreadable is not None or parsed.failed is not None or not fits:
+            break
+        if chosen and len(named) + len(said) > ALERTS_TOGETHER:
+            break
+        chosen.append(parsed)
+        named |= said
+    return chosen
+
+
+class NotOurs(Exception):
+    """Somebody else has one of these rows."""
+
+
+def _end_all(session: Connection, rows: Sequence[Row[Any]], *, now: datetime) -> None:
+    """Mark all as taken, or none: each must still have the count of tries that we gave it."""
+    tries = {row.attempts for row in rows}
+    ours = and_(inbox.c.id.in_([row.id for row in rows]), IS_NEW, inbox.c.attempts == max(tries))
+    values = {"state": "taken", "taken_at": now, "lease_until": None}
+    if len(tries) != 1 or session.execute(update(inbox).where(ours).values(**values)).rowcount != len(rows):
+        raise NotOurs
 
 
 def _end(session: Connection, row: Row[Any], state: str, *, now: datetime, error: str | None = None) -> bool:

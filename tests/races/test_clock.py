@@ -43,12 +43,17 @@ class Bells:
 
 def ticker_of(engine: Engine, bells: Any, **more: Any) -> Ticker:
     keeper = engine.keeper()
-    sources = {"lab": SimpleNamespace(parse=lambda source, body, headers: [body.decode()])}
+    sources = {
+        "lab": SimpleNamespace(
+            parse=lambda source, body, headers: [SimpleNamespace(fingerprint="lab", word=body.decode())]
+        )
+    }
     book = SimpleNamespace(policy=SimpleNamespace(sources={"lab": SimpleNamespace(kind="lab")}))
 
-    def take(session: Any, *, alerts: list[Any], **_: Any) -> list[Any]:
-        engine.ledger.write(f"took {alerts[0]}")
-        return alerts
+    def take(session: Any, *, deliveries: list[Any], **_: Any) -> list[Any]:
+        words = [alert.word for delivery in deliveries for alert in delivery.alerts]
+        engine.ledger.write(f"took {words[0]}")
+        return words
 
     taker = Taker(
         engine.database, engine.clock, sources, lambda: book, keeper=keeper, take=take, triage=lambda *_, **__: []

@@ -48,13 +48,14 @@ def taker(store: Database, ledger: Ledger, parse: Callable[[bytes], Any] | None 
             raise RuntimeError("a fault of ours")
         if parse is not None:
             parse(body)
-        return [body.decode()]
+        return [SimpleNamespace(fingerprint="lab", word=body.decode())]  # one name: each is taken alone
 
-    def take(session: Any, *, alerts: list[Any], **_: Any) -> list[Any]:
-        if alerts == ["undone"]:
+    def take(session: Any, *, deliveries: list[Any], **_: Any) -> list[Any]:
+        words = [alert.word for delivery in deliveries for alert in delivery.alerts]
+        if words == ["undone"]:
             raise RuntimeError("a fault of ours")
-        ledger.write(str(alerts[0]))
-        return alerts
+        ledger.write(words[0])
+        return words
 
     def unreadable(session: Any, *, why: str, **_: Any) -> list[Bell]:
         ledger.write(f"unreadable: {why}")

@@ -20,7 +20,8 @@ LINK_LIMIT = 8000
 SAID_ONCE = frozenset({"status", "fingerprint", "labels", "alerts"})
 
 # Possessive, and a string that never ends reaches to the end: one pass, whatever the bytes.
-_STRING_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
 
@@ -97,9 +98,8 @@ def _refuse_depth(body: bytes) -> None:
     if body.count(b"[") + body.count(b"{") <= DEPTH:
         return
     depth = 0
-    for found in _STRING_OR_BRACKET.finditer(body):
-        first = found.group()[:1]
-        depth += (first in b"[{") - (first in b"]}")
+    for bracket in _STRING.sub(b"", body).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
         if depth > DEPTH:
             raise MalformedPayload(f"The body is nested more than {DEPTH} levels deep.")
 

@@ -17,6 +17,7 @@ from ports.database import Database, StoreDown, Work, is_store_down, store_error
 T = TypeVar("T")
 
 REST = 0.002
+BELLS_REST = 0.025  # a worker that was just woken drains its lane: bells within so long are one bell
 MOST = 64  # verbs a COMMIT
 ANSWER_WITHIN = 20.0
 
@@ -178,3 +179,4 @@ class Writer:
                     return
                 lanes = {**dict(more[::-1]), **lanes}
             self._database.ring(lanes.items())
+            time.sleep(BELLS_REST)

@@ -92,6 +92,8 @@ class Taker:
 
         A row that was tried before is leased alone: whatever it did to its last taker, it does to no other row.
         """
+        if not self._anything_new():  # a look costs no lock
+            return []
         with self.database.work() as work:
             if self.database.dialect == "postgresql" and not work.session.execute(ONE_TAKER).scalar():
                 return []
@@ -108,6 +110,10 @@ class Taker:
             statement = update(inbox).where(inbox.c.id.in_(ids), IS_NEW)
             leased = statement.values(attempts=inbox.c.attempts + 1, lease_until=until)
             return sorted(work.session.execute(leased.returning(*inbox.c)).all(), key=lambda row: row.id)
+
+    def _anything_new(self) -> bool:
+        with self.database.read() as work:
+            return work.session.execute(select(inbox.c.id).where(IS_NEW).limit(1)).first() is not None
 
     def _take_in(self, rows: Sequence[Row[Any]]) -> int:
         """A few transactions for all of them, none of them long."""

@@ -14,7 +14,7 @@ from tests.chaos.scenarios import Scenario
 from tests.chaos.world import LAST_TIMER, World
 from tests.fixtures.postgresql import Cluster
 
-COMES_TO_REST = 60.0  # seconds after the last fault: a lease, and a second try of what its loss made ambiguous
+COMES_TO_REST = 130.0  # seconds after the last fault: four ambiguous answers in a row put a message off by 92 s
 
 
 @contextmanager

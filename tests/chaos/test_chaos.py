@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +17,21 @@ from tests.chaos.checker import Verdict
 from tests.chaos.run import line, run
 from tests.chaos.scenarios import SCENARIOS
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(900)]
 SEEDS = (1, 2, 3)
 Run = Callable[..., Verdict]
 
 
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """One scenario at a time on a machine: two whole stacks on two cores measure the machine, not us."""
+    with Path(tempfile.gettempdir(), "firedoor-chaos.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def chaos(request: pytest.FixtureRequest) -> Run:
+def chaos(request: pytest.FixtureRequest, alone: None) -> Run:
     """Run a scenario on an empty database of that kind, and print what came of it."""
     kind: str = request.param
     cluster: Any = request.getfixturevalue("postgres") if kind == "postgresql" else None

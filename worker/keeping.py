@@ -87,7 +87,7 @@ class Keeper:
     observers: Mapping[str, Callable[[Row[Any]], Seen]]
     book: Callable[[], Any]
     lease: timedelta = timedelta(seconds=20)
-    threads: int = 8
+    threads: int = 16  # a provider answers after a few tenths of a second: 16 carry some 40 messages a second
     patience: float = 30.0  # how long `drain` waits for what is under way; it ends by itself without being waited for
     pulse: Callable[[], None] = field(default=lambda: None)
     parked: Callable[..., list[Bell]] = opening.parked  # pages a person

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from incidents.tables import alert, attempt, inbox, incident, promise
 from tests.chaos.load import Case, Load
 from tests.chaos.provider import Effect
-from tests.chaos.world import OWED, Fault, World
+from tests.chaos.world import OWED, World
 
 SETTLED_WITHIN = 1.5  # seconds from an answer to its row: who is killed in between has not written it down
 MOST_DOUBLES_A_MINUTE = 2
@@ -30,6 +30,7 @@ class Verdict:
     doubles: int = 0
     injected: int = 0
     interrupted: int = 0
+    before_healing: int = 0  # messages that fell due after the first fault and left before the last one was mended
     acts: int = 0
     acts_kept: int = 0
     acts_parked: int = 0
@@ -46,9 +47,17 @@ class Verdict:
         return quantile(self.lateness, share)
 
 
-def judge(world: World, load: Load, *, settled: bool, expects: Sequence[str] = ()) -> Verdict:
+def judge(
+    world: World,
+    load: Load,
+    *,
+    settled: bool,
+    expects: Sequence[str] = (),
+    slack: float = 1.0,
+    healed_at: float = 0.0,
+) -> Verdict:
     """Read everything once, when all is quiet."""
-    record = _Record(world, load)
+    record = _Record(world, load, slack)
     verdict = Verdict(answers=load.answers)
     verdict.faults = Counter(fault.what for fault in world.faults)
     verdict.kills = verdict.faults["kill"]
@@ -61,7 +70,7 @@ def judge(world: World, load: Load, *, settled: bool, expects: Sequence[str] = (
     _doubles_are_explained(record, verdict)
     _acts_happen_once(record, verdict)
     _acknowledging_ends_paging(record, verdict)
-    _measure(record, verdict)
+    _measure(record, verdict, healed_at)
     unexpected = [line for line in world.error_lines() if not any(known in line for known in expects)]
     verdict.broken += [f"an ERROR line: {line}" for line in unexpected[:5]]
     return verdict
@@ -70,7 +79,8 @@ def judge(world: World, load: Load, *, settled: bool, expects: Sequence[str] = (
 class _Record:
     """What the tables say, and what the provider saw."""
 
-    def __init__(self, world: World, load: Load) -> None:
+    def __init__(self, world: World, load: Load, slack: float) -> None:
+        self.slack = slack
         self.cases = load.cases
         self.faults = world.faults
         self.effects: dict[str, list[Effect]] = defaultdict(list)
@@ -150,7 +160,7 @@ def _doubles_are_explained(record: _Record, verdict: Verdict) -> None:
         verdict.injected += sum(effect.ambiguous for effect in effects)
         verdict.doubles += len(effects) - 1
         for effect in effects[:-1]:
-            interrupted = not effect.ambiguous and _was_interrupted(effect, record.faults)
+            interrupted = not effect.ambiguous and _was_interrupted(effect, record)
             verdict.interrupted += interrupted
             if not effect.ambiguous and not interrupted:
                 verdict.broken.append(f"T3: {key} was doubled though its answer was definite")
@@ -159,10 +169,10 @@ def _doubles_are_explained(record: _Record, verdict: Verdict) -> None:
             verdict.broken.append(f"T3: {key} happened {most} times within a minute")
 
 
-def _was_interrupted(effect: Effect, faults: Sequence[Fault]) -> bool:
+def _was_interrupted(effect: Effect, record: _Record) -> bool:
     """Whether a sender or the store's lock holder was stopped between this effect and its row."""
-    known_at = (effect.answered_at or effect.at + SENDERS_PATIENCE) + SETTLED_WITHIN
-    stops = [fault for fault in faults if fault.what in ("kill", "freeze")]
+    known_at = (effect.answered_at or effect.at + SENDERS_PATIENCE) + SETTLED_WITHIN * record.slack
+    stops = [fault for fault in record.faults if fault.what in ("kill", "freeze")]
     return any(fault.at - 0.05 <= known_at and effect.at <= fault.until + 0.05 for fault in stops)
 
 
@@ -203,15 +213,17 @@ def _acknowledging_ends_paging(record: _Record, verdict: Verdict) -> None:
         for effect in by_case[case.name]:
             late = effect.at - case.acknowledged_at
             paged = effect.body["facts"]["purpose"] == "page" and "parked" not in effect.key
-            if paged and late > ACK_GRACE:
+            if paged and late > ACK_GRACE * record.slack:
                 verdict.broken.append(f"T17: {effect.key} left {late:.1f} s after the acknowledgement")
 
 
-def _measure(record: _Record, verdict: Verdict) -> None:
+def _measure(record: _Record, verdict: Verdict, healed_at: float) -> None:
     due_at = {row.key: row.due_at.timestamp() for row in record.promises if row.kind in ("page", "tell")}
+    began_at = min((fault.at for fault in record.faults), default=healed_at)
     for key, effects in record.effects.items():
         if key in due_at:
             verdict.lateness.append(max(0.0, effects[0].at - due_at[key]))
+            verdict.before_healing += began_at < due_at[key] and effects[0].at < healed_at
     for name, effects in record.by_case().items():
         case = record.cases.get(name)
         if case is not None and case.accepted_at:

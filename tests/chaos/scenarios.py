@@ -114,7 +114,7 @@ SCENARIOS = {
                  mixed, latest=30.0),
         Scenario("flushall", "FLUSHALL every 10 s", flushall),
         Scenario("redis-away", "no Redis", redis_away),
-        Scenario("redis-hung", "Valkey stands still", redis_hung, rate=10.0),
+        Scenario("redis-hung", "Valkey stands still", redis_hung, rate=6.0),
         Scenario("frozen", "SIGSTOP of worker, clock and web, also inside a write transaction", frozen,
                  while_frozen=1 / 3, expects=("clock.stuck", "exited with code", "was sent SIGKILL")),
     )

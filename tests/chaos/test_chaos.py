@@ -19,6 +19,7 @@ from tests.chaos.scenarios import SCENARIOS
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(900)]
 SEEDS = (1, 2, 3)
+SLACK = 4.0  # beside other tests, on whatever machine: seconds are judged by `make chaos`, which has it for itself
 Run = Callable[..., Verdict]
 
 
@@ -38,7 +39,7 @@ def chaos(request: pytest.FixtureRequest, alone: None) -> Run:
 
     def go(name: str, *, seed: int, seconds: float) -> Verdict:
         scenario = SCENARIOS[name]
-        verdict = run(scenario, seed=seed, seconds=seconds, kind=kind, cluster=cluster, keep=False)
+        verdict = run(scenario, seed=seed, seconds=seconds, kind=kind, cluster=cluster, keep=False, slack=SLACK)
         print(line(scenario, kind, seed, verdict))
         assert not verdict.broken, f"seed {seed}: " + "\n".join(verdict.broken)
         return verdict
@@ -53,13 +54,15 @@ def test_kills_freezes_and_flushes_lose_no_alert_and_no_page_and_run_no_act_twic
 
 
 def test_pages_and_escalations_go_on_without_redis(chaos: Run) -> None:
-    chaos("redis-away", seed=1, seconds=60)
+    verdict = chaos("redis-away", seed=1, seconds=60)
+
+    assert verdict.before_healing >= 100
 
 
-def test_pages_that_fall_due_while_valkey_stands_still_leave_in_time(chaos: Run) -> None:
+def test_pages_that_fall_due_while_valkey_stands_still_leave_before_it_moves_again(chaos: Run) -> None:
     verdict = chaos("redis-hung", seed=1, seconds=20)
 
-    assert verdict.pages >= 50
+    assert verdict.before_healing >= 50
 
 
 def test_a_frozen_process_is_fenced(chaos: Run) -> None:

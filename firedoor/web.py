@@ -14,7 +14,7 @@ from console.shell import console
 from firedoor import __version__
 from firedoor.wiring import House
 from incidents.alerts import Alert
-from webhooks.inbox import hooks
+from webhooks.inbox import Door
 from webhooks.sources import SOURCES
 
 
@@ -25,7 +25,6 @@ def create_app(house: House) -> Flask:
     checks = Checks(database, ping)
     app = Flask("firedoor", static_folder=None, template_folder=None)
     for blueprint in (
-        hooks(database=database, sources=lambda: book().policy.sources, secrets=lambda name: secrets_of(house, name)),
         api(database=database, book=book, parse=lambda source, body: parse(house, source, body)),
         health(
             database=database,
@@ -44,6 +43,12 @@ def create_app(house: House) -> Flask:
         ),
     ):
         app.register_blueprint(blueprint)
+    app.wsgi_app = Door(  # type: ignore[method-assign]  # as Flask's documentation wraps it
+        app.wsgi_app,
+        database=database,
+        sources=lambda: book().policy.sources,
+        secrets=lambda name: secrets_of(house, name),
+    )
     return app
 
 

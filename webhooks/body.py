@@ -26,12 +26,16 @@ class Body:
 
 
 def read_body(stream: IO[bytes], *, length: int | None, encoding: str) -> Body:
-    """Read a request's body; `length` is what its Content-Length says, None for a chunked one."""
-    content = _read(stream, KEPT if length is not None and length > LIMIT else LIMIT + 1)
-    if length is not None and length <= LIMIT and len(content) < length:
+    """Read a request's body; `length` is what its Content-Length says, None for one whose end the stream marks.
+
+    Never a byte more than `length` is asked for: behind them lies the sender's next request, or a wait.
+    """
+    too_large = length is not None and length > LIMIT
+    content = _read(stream, KEPT if too_large else LIMIT + 1 if length is None else length)
+    if length is not None and not too_large and len(content) < length:
         raise BodyCutShort
-    if len(content) > LIMIT or (length is not None and length > LIMIT):
-        size = len(content) + _drain(stream)
+    if len(content) > LIMIT or too_large:
+        size = len(content) + _drain(stream, DRAINED if length is None else min(DRAINED, length - len(content)))
         return Body(content[:KEPT], oversized=f"{size} bytes were sent")
     if encoding in ("gzip", "x-gzip"):
         return _inflate(content)
@@ -48,9 +52,9 @@ def _read(stream: IO[bytes], limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _drain(stream: IO[bytes]) -> int:
+def _drain(stream: IO[bytes], limit: int) -> int:
     drained = 0
-    while drained < DRAINED and (part := stream.read(CHUNK)):
+    while drained < limit and (part := stream.read(min(CHUNK, limit - drained))):
         drained += len(part)
     return drained
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
-from flask import Blueprint, Response, request
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
-from werkzeug.datastructures import Headers
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.sansio.utils import get_content_length
 
 from incidents.errors import NotAuthentic
 from incidents.tables import inbox
@@ -19,17 +21,21 @@ from webhooks.body import Body, BodyCutShort, read_body
 from webhooks.refusals import Refusals
 from webhooks.sources import OVERSIZED, SOURCES, Source
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 log = structlog.get_logger()
 
+PREFIX = "/hooks/"
 STORED_HEADERS = ("Content-Type", "Content-Encoding", "User-Agent")  # never Authorization, never a cookie
 HEADER_LIMIT = 500  # characters of one stored header
 RETRY_AFTER = 5  # seconds
-NO_LIMIT = 2**62  # Flask would answer 413, and some senders then drop the alert: we keep the beginning instead
-OTHER_METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
+STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 UNKNOWN = "No source of this name is here, or it is disabled. Nothing was stored. The policy's `sources` name them."
 ONLY_POST = "Alerts are taken by POST only. Nothing was stored."
 STORE_DOWN = f"The database can't take a write now. Nothing was stored; send it again in {RETRY_AFTER} seconds."
+OUR_FAULT = "Something went wrong here, and it is in our log. Nothing was stored; send it again."
 CUT_SHORT = "The connection ended before the body did. Nothing was stored; send it again."
 
 INSERTS = {
@@ -47,66 +53,105 @@ class SourceSettings(Protocol):
     def enabled(self) -> bool: ...
 
 
-def hooks(
-    *,
-    database: Database,
-    sources: Callable[[], Mapping[str, SourceSettings]],
-    secrets: Callable[[str], Sequence[bytes]],
-    kinds: Mapping[str, Source] = SOURCES,
-) -> Blueprint:
-    """The routes under /hooks. A redirect would turn a POST into a GET and lose the alert, so there is none."""
-    refusals = Refusals(database)
-    blueprint = Blueprint("hooks", __name__)
-    bare: dict[str, Any] = {"strict_slashes": False, "merge_slashes": False, "provide_automatic_options": False}
+class Door:
+    """A WSGI application: it answers /hooks/… itself and hands everything else on.
 
-    def receive(name: str) -> Response:
-        name = name.strip("/")
-        settings = sources().get(name)
-        if settings is None or not settings.enabled or settings.kind not in kinds:
-            return _say(404, UNKNOWN)
+    It stands before the console's framework, because a delivery needs none of it and comes hundreds of times a second
+    (docs/performance.md). It never redirects: a redirect would turn a POST into a GET and lose the alert.
+    """
+
+    def __init__(
+        self,
+        beyond: WSGIApplication,
+        *,
+        database: Database,
+        sources: Callable[[], Mapping[str, SourceSettings]],
+        secrets: Callable[[str], Sequence[bytes]],
+        kinds: Mapping[str, Source] = SOURCES,
+    ) -> None:
+        self._beyond = beyond
+        self._database = database
+        self._sources = sources
+        self._secrets = secrets
+        self._kinds = kinds
+        self._refusals = Refusals(database)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path: str = environ.get("PATH_INFO", "")
+        if not path.startswith(PREFIX):
+            return self._beyond(environ, start_response)
+        # WSGI hands the path over as bytes in Latin-1 (PEP 3333).
+        name = path[len(PREFIX) :].encode("latin-1").decode("utf-8", "replace").strip("/")
+        if environ["REQUEST_METHOD"] == "POST":
+            answer = self._receive(name, environ)
+        else:
+            answer = Answer(405, ONLY_POST, {"Allow": "POST"})
+        return answer.send(environ, start_response)
+
+    def _receive(self, name: str, environ: WSGIEnvironment) -> Answer:
+        settings = self._sources().get(name)
+        if settings is None or not settings.enabled or settings.kind not in self._kinds:
+            return Answer(404, UNKNOWN)
         try:
-            authenticate(request.environ.get("HTTP_AUTHORIZATION"), secrets(name))
-            answer = _take(database, name, kinds[settings.kind])
+            authenticate(environ.get("HTTP_AUTHORIZATION"), self._secrets(name))
+            stored = self._take(name, self._kinds[settings.kind], environ)
         except NotAuthentic as refused:
-            refusals.add(name)
-            return _say(401, refused.sentence, {"WWW-Authenticate": 'Bearer realm="firedoor"'})
+            self._refusals.add(name)
+            return Answer(401, refused.sentence, {"WWW-Authenticate": 'Bearer realm="firedoor"'})
         except BodyCutShort:
-            return _say(400, CUT_SHORT)
+            return Answer(400, CUT_SHORT)
         except StoreDown:
             log.warning("hook.store_down", source=name)
-            return _say(503, STORE_DOWN, {"Retry-After": str(RETRY_AFTER)})
-        refusals.write_due()
-        return Response(f'{{"accepted": {answer}}}\n', 202, content_type="application/json")
+            return Answer(503, STORE_DOWN, {"Retry-After": str(RETRY_AFTER)})
+        except Exception:
+            log.exception("hook.failed", source=name)
+            return Answer(500, OUR_FAULT)
+        self._refusals.write_due()
+        return Answer(202, f'{{"accepted": {stored}}}', content_type="application/json")
 
-    def only_post(**_: str) -> Response:
-        return _say(405, ONLY_POST, {"Allow": "POST"})
+    def _take(self, name: str, source: Source, environ: WSGIEnvironment) -> int:
+        """Store the body and give back the id of its row, which is committed by then."""
+        headers = EnvironHeaders(environ)
+        encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+        body = read_body(environ["wsgi.input"], length=_length(environ), encoding=encoding)
+        row = {
+            "source": name,
+            "delivery_key": source.delivery_key(headers),
+            "headers": _stored_headers(headers, body),
+            "body": body.content,
+            "state": "new",
+            "attempts": 0,
+        }
 
-    blueprint.add_url_rule("/hooks/<path:name>", view_func=receive, methods=["POST"], **bare)
-    blueprint.add_url_rule("/hooks/<path:name>", view_func=only_post, methods=OTHER_METHODS, **bare)
-    return blueprint
+        def verb(work: Work) -> int:
+            stored, is_new = _store(work.session, {**row, "received_at": work.now})
+            if is_new:
+                work.ring([("intake", stored)])
+            return stored
+
+        return self._database.perform(verb)
 
 
-def _take(database: Database, name: str, source: Source) -> int:
-    """Store the body and give back the id of its row, which is committed by then."""
-    request.max_content_length = NO_LIMIT
-    encoding = request.headers.get("Content-Encoding", "").strip().lower()
-    body = read_body(request.stream, length=request.content_length, encoding=encoding)
-    row = {
-        "source": name,
-        "delivery_key": source.delivery_key(request.headers),
-        "headers": _stored_headers(request.headers, body),
-        "body": body.content,
-        "state": "new",
-        "attempts": 0,
-    }
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of text, and what goes with it."""
 
-    def verb(work: Work) -> int:
-        stored, is_new = _store(work.session, {**row, "received_at": work.now})
-        if is_new:
-            work.ring([("intake", stored)])
-        return stored
+    status: int
+    line: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "text/plain; charset=utf-8"
 
-    return database.perform(verb)
+    def send(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body = f"{self.line}\n".encode()
+        headers = {"Content-Type": self.content_type, "Content-Length": str(len(body)), **self.headers}
+        start_response(STATUS_LINES[self.status], list(headers.items()))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+def _length(environ: WSGIEnvironment) -> int | None:
+    """How many bytes the body has: None where it is chunked and the server marks its end."""
+    length = get_content_length(environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"))
+    return 0 if length is None and not environ.get("wsgi.input_terminated") else length
 
 
 def _store(session: Connection, row: Mapping[str, Any]) -> tuple[int, bool]:
@@ -118,14 +163,10 @@ def _store(session: Connection, row: Mapping[str, Any]) -> tuple[int, bool]:
     return int(session.execute(known).scalar_one()), False
 
 
-def _stored_headers(headers: Headers, body: Body) -> dict[str, str]:
+def _stored_headers(headers: EnvironHeaders, body: Body) -> dict[str, str]:
     stored = {name: headers[name][:HEADER_LIMIT] for name in STORED_HEADERS if name in headers}
     if body.inflated:
         del stored["Content-Encoding"]
     if body.oversized:
         stored[OVERSIZED] = body.oversized
     return stored
-
-
-def _say(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(f"{sentence}\n", status, headers=dict(headers or {}), content_type="text/plain; charset=utf-8")

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 from sqlalchemy import Row, select
+from werkzeug.exceptions import NotFound
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from incidents.alerts import Alert
@@ -20,7 +20,7 @@ from ports.clock import SystemClock
 from ports.database import Database
 from tests.fixtures.alertmanager import Alertmanager
 from tests.fixtures.waiting import eventually
-from webhooks.inbox import hooks
+from webhooks.inbox import Door
 from webhooks.sources import SOURCES
 
 TOKEN = "a-token-of-32-random-bytes-or-more"
@@ -68,9 +68,8 @@ def store(database_url: str) -> Iterator[Store]:
 @pytest.fixture
 def address(store: Store) -> Iterator[str]:
     """The door behind a real HTTP server."""
-    app = Flask(__name__)
     sources = {"alertmanager": Setting()}
-    app.register_blueprint(hooks(database=store.database, sources=lambda: sources, secrets=lambda _: [TOKEN.encode()]))
+    app = Door(NotFound(), database=store.database, sources=lambda: sources, secrets=lambda _: [TOKEN.encode()])
     server = make_server("127.0.0.1", 0, app, threaded=False, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

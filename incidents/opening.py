@@ -45,19 +45,20 @@ def open_incident(
         session, alerts, decided, severity=severity, parent=parent, begun_by=begun_by or decided.begun_by,
         person=person, title=title, summary=summary, book=book, now=now,
     )  # fmt: skip
-    _write_opening(session, incident, decided, parent=parent, code=code or f"opened.{incident.begun_by}",
-                   person=person, said=said or {}, book=book, now=now)  # fmt: skip
-    for alert in alerts[:1]:
-        store.write(session, incident.id, "fired", now=now, source="alert", at=alert.last_seen_at, title=alert.title)
-    note_joined(session, incident, alerts[1:], now=now)
-    _fill_roles(session, incident, now=now)
     runbook = decided.runbook or decided.lends or book.runbooks.fallback
-    if runbook is not None:
-        containment.write_steps(session, incident.id, runbook.worklist(), now=now)
     wait = timedelta(0) if person else decided.wait
-    bells = paging.begin_round(session, incident, wait=wait, book=book, now=now)
-    if alerts:
-        bells += make(session, staleness.watch_for_silence(incident, repeat_of(alerts[0], book), n=1, now=now), now=now)
+    silence = staleness.watch_for_silence(incident, repeat_of(alerts[0], book), n=1, now=now) if alerts else []
+    with store.entries_together(session):
+        _write_opening(session, incident, decided, parent=parent, code=code or f"opened.{incident.begun_by}",
+                       person=person, said=said or {}, book=book, now=now)  # fmt: skip
+        for alert in alerts[:1]:
+            at = alert.last_seen_at
+            store.write(session, incident.id, "fired", now=now, source="alert", at=at, title=alert.title)
+        note_joined(session, incident, alerts[1:], now=now)
+        _fill_roles(session, incident, now=now)
+        if runbook is not None:
+            containment.write_steps(session, incident.id, runbook.worklist(), now=now)
+        bells = paging.begin_round(session, incident, wait=wait, beside=silence, book=book, now=now)
     return incident, bells
 
 
@@ -167,7 +168,7 @@ def _fill_roles(session: Connection, incident: Row[Any], *, now: datetime) -> No
     """The on-call person commands until somebody acknowledges. The other hats are recorded once somebody wears them."""
     oncall = store.roles_frozen(incident).get("oncall", [])
     if oncall:
-        store.give_role(session, incident.id, "commander", oncall[0], by=store.MACHINE, now=now)
+        store.give_role(session, incident.id, "commander", oncall[0], by=store.MACHINE, now=now, first=True)
 
 
 def note_joined(session: Connection, incident: Row[Any], alerts: Sequence[Row[Any]], *, now: datetime) -> None:

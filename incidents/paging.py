@@ -27,12 +27,20 @@ def key_of(kind: str, incident: Row[Any], who_or_what: str, n: int | str, *, rou
 
 
 def begin_round(
-    session: Connection, incident: Row[Any], *, wait: timedelta, book: Book, now: datetime, last: str = ""
+    session: Connection,
+    incident: Row[Any],
+    *,
+    wait: timedelta,
+    book: Book,
+    now: datetime,
+    last: str = "",
+    beside: Sequence[Wanted] = (),
 ) -> list[Bell]:
     """Write what the present round owes: hearing rows, pages, tells, digests, deadlines and the escalation path.
 
     `incident.round` and `round_began_at` are set already. Planning twice writes nothing twice: every key is unique.
     `last` is a person who just gave the incident back: in every audience they come after the others.
+    `beside` is whatever else the incident owes from now on; it is written with the rest.
     """
     rules = store.rules_of(incident)
     owed = plan_of(incident, incident.severity, wait=wait, book=book, now=now, last=last)
@@ -40,6 +48,7 @@ def begin_round(
     say_who_hears(session, incident, owed, book=book, now=now)
     wanted = message_rows(incident, owed, wait=wait)
     wanted += lap_rows(incident, rules, lap=1, began=incident.round_began_at)
+    wanted += beside
     return make(session, wanted, now=now)
 
 

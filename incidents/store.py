@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from incidents.words import say
 
 t = tables
 MACHINE = "firedoor"
+WAITING = "entries of the timeline that wait for one INSERT"
 
 
 def find_incident(session: Connection, name: str | int) -> Row[Any]:
@@ -82,20 +84,41 @@ def write(
     **facts: Any,
 ) -> None:
     """Append one entry to the timeline: its kind is the code, its text the sentence of `words.py`."""
-    session.execute(
-        t.timeline.insert().values(
-            incident_id=incident_id,
-            at=at or now,
-            entered_at=now,
-            kind=code,
-            actor=actor,
-            hat=hat,
-            source=source,
-            text=say(code, **facts),
-            facts={key: value for key, value in facts.items() if isinstance(value, str | int | float | bool | list)},
-            supersedes=supersedes,
-        )
-    )
+    entry = {
+        "incident_id": incident_id,
+        "at": at or now,
+        "entered_at": now,
+        "kind": code,
+        "actor": actor,
+        "hat": hat,
+        "source": source,
+        "text": say(code, **facts),
+        "facts": {key: value for key, value in facts.items() if isinstance(value, str | int | float | bool | list)},
+        "supersedes": supersedes,
+    }
+    waiting = session.info.get(WAITING)
+    if waiting is None:
+        session.execute(t.timeline.insert(), [entry])
+    else:
+        waiting.append(entry)
+
+
+@contextmanager
+def entries_together(session: Connection) -> Iterator[None]:
+    """Entries that are written inside become one INSERT at its end: each statement is a round trip to PostgreSQL.
+
+    Only around what does not read the timeline. A fault inside loses them, as it undoes the rest.
+    """
+    if WAITING in session.info:
+        yield
+        return
+    entries = session.info[WAITING] = []
+    try:
+        yield
+    finally:
+        del session.info[WAITING]
+    if entries:
+        session.execute(t.timeline.insert(), entries)
 
 
 def count(session: Connection, name: str, by: int = 1) -> int:
@@ -193,12 +216,15 @@ def roles_now(session: Connection, incident_id: int) -> dict[str, str]:
     return {row.role: row.person for row in rows}
 
 
-def give_role(session: Connection, incident_id: int, role: str, person: str, *, by: str, now: datetime) -> None:
-    """Hand a hat to somebody; whoever wore it stops."""
+def give_role(
+    session: Connection, incident_id: int, role: str, person: str, *, by: str, now: datetime, first: bool = False
+) -> None:
+    """Hand a hat to somebody; whoever wore it stops. `first`: nobody has worn it yet."""
     r = t.incident_role
-    session.execute(
-        update(r).where(r.c.incident_id == incident_id, r.c.role == role, r.c.until.is_(None)).values(until=now)
-    )
+    if not first:
+        session.execute(
+            update(r).where(r.c.incident_id == incident_id, r.c.role == role, r.c.until.is_(None)).values(until=now)
+        )
     session.execute(r.insert().values(incident_id=incident_id, role=role, person=person, since=now, by=by))
 
 

@@ -126,27 +126,31 @@ class Keeper:
         while taken < limit:
             self.pulse()
             began = home.settled
-            now_taken = self._fill(lane, limit - taken)
+            now_taken, more = self._fill(lane, limit - taken)
             taken += now_taken
-            if now_taken == 0 and not home.wait_for_a_change(began, until, self.pulse):
+            if not more and not home.wait_for_a_change(began, until, self.pulse):
                 break
         if taken >= limit:
             self._ring_for_the_rest(lane)
         elif home.busy:
             home.hungry.add(lane)  # we were patient for long enough: the threads that come free go on
-            taken += self._fill(lane, limit - taken)  # one of them may have come free just before we said so
+            taken += self._fill(lane, limit - taken)[0]  # one of them may have come free just before we said so
         home.wait_until_idle(max(0.0, until - time.monotonic()), self.pulse)
         return taken
 
-    def _fill(self, lane: str, limit: int, *, promise_id: int | None = None) -> int:
-        """Claim as many rows as there are free threads; decide at once what only has to be decided."""
+    def _fill(self, lane: str, limit: int, *, promise_id: int | None = None) -> tuple[int, bool]:
+        """Claim as many rows as there are free threads; decide at once what only has to be decided.
+
+        How many rows were taken in hand, and whether more may be due for which a thread is free.
+        """
         home = self._at_home()
         if home.closing:
-            return 0
+            return 0, False
         with home.filling:
-            if promise_id is None and not self._anything_due(lane):  # a look costs no lock; a unit that writes does
+            look = promise_id is None and self.database.dialect == "sqlite"  # where a unit that writes locks the file
+            if look and not self._anything_due(lane):
                 home.hungry.discard(lane)
-                return 0
+                return 0, False
             free = max(0, min(self.threads - home.busy, limit))
             claimed_at = self.clock.monotonic()
 
@@ -159,7 +163,7 @@ class Keeper:
                 home.hungry.discard(lane)  # nothing more is due
             for row in rows:
                 home.begin(self._carry_out, row, claimed_at)
-        return decided + len(rows)
+        return decided + len(rows), decided > 0 or 0 < free == len(rows)
 
     def _anything_due(self, lane: str) -> bool:
         with self.database.read() as work:

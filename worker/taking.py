@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import Connection, Row, and_, func, literal_column, select, text, update
+from sqlalchemy import Connection, Row, and_, func, literal_column, select, update
 
 from incidents import intake, opening, response
 from incidents.alerts import Alert
@@ -21,7 +21,7 @@ from incidents.errors import MalformedPayload
 from incidents.promises import Bell
 from incidents.tables import inbox
 from ports.clock import Clock
-from ports.database import Database, Work, is_store_down
+from ports.database import Database, StoreDown, Work, is_store_down
 from worker.keeping import Keeper
 
 log = structlog.get_logger("worker.taking")
@@ -33,11 +33,9 @@ TRIES = 3
 AT_ONCE = 32  # rows a lease
 ALERTS_TOGETHER = 64  # alerts that one savepoint takes in
 BYTES_AT_ONCE = 1 << 18
-LONG_ENOUGH = {"sqlite": 0.004, "postgresql": 0.025}  # seconds in one transaction: then others may write
 REST = {"sqlite": 0.002, "postgresql": 0.0}  # one writer a file: without a pause the others would starve
 AMONG = 64  # leased rows are the oldest ones; so a live lease is found among so many
 IS_NEW = inbox.c.state == literal_column("'new'")
-ONE_TAKER = text("SELECT pg_try_advisory_xact_lock(4242002)")
 
 
 class Source(Protocol):
@@ -54,6 +52,10 @@ class Parsed:
     unreadable: str | None = None
     failed: Exception | None = None
     alone: bool = False
+
+    @property
+    def must_go_alone(self) -> bool:
+        return self.alone or self.unreadable is not None or self.failed is not None
 
 
 @dataclass
@@ -92,42 +94,54 @@ class Taker:
 
         A row that was tried before is leased alone: whatever it did to its last taker, it does to no other row.
         """
-        if not self._anything_new():  # a look costs no lock
+        if self.database.dialect == "sqlite" and not self._anything_new():  # a look takes no lock of the file
             return []
-        with self.database.work() as work:
-            if self.database.dialect == "postgresql" and not work.session.execute(ONE_TAKER).scalar():
-                return []
-            oldest = work.session.execute(_oldest()).all()
-            if any(
-                row.lease_until is not None and work.now < row.lease_until <= work.now + LONGEST_LEASE for row in oldest
-            ):
-                return []
-            ids = _batch(oldest)
-            if not ids:
-                return []
-            size = sum(row.size for row in oldest if row.id in ids)
-            until = work.now + LEASE + LEASE_A_MEBIBYTE * (size / (1 << 20))
-            statement = update(inbox).where(inbox.c.id.in_(ids), IS_NEW)
-            leased = statement.values(attempts=inbox.c.attempts + 1, lease_until=until)
-            return sorted(work.session.execute(leased.returning(*inbox.c)).all(), key=lambda row: row.id)
+        try:
+            with self.database.work() as work:
+                return self._lease_oldest(work)
+        except NotOurs:
+            return []  # another taker was faster, and goes on until nothing is new
+
+    def _lease_oldest(self, work: Work) -> list[Row[Any]]:
+        """Raises NotOurs where another taker leased one of them since we looked: any two leases want the oldest row."""
+        oldest = work.session.execute(_oldest()).all()
+        longest = work.now + LONGEST_LEASE
+        if any(row.lease_until is not None and work.now < row.lease_until <= longest for row in oldest):
+            return []
+        ids = _batch(oldest)
+        if not ids:
+            return []
+        size = sum(row.size for row in oldest if row.id in ids)
+        until = work.now + LEASE + LEASE_A_MEBIBYTE * (size / (1 << 20))
+        tries = oldest[0].attempts  # and of every other row of a batch
+        statement = update(inbox).where(inbox.c.id.in_(ids), IS_NEW, inbox.c.attempts == tries)
+        leased = statement.values(attempts=inbox.c.attempts + 1, lease_until=until)
+        rows = work.session.execute(leased.returning(*inbox.c)).all()
+        if len(rows) != len(ids):
+            raise NotOurs
+        return sorted(rows, key=lambda row: row.id)
 
     def _anything_new(self) -> bool:
         with self.database.read() as work:
             return work.session.execute(select(inbox.c.id).where(IS_NEW).limit(1)).first() is not None
 
     def _take_in(self, rows: Sequence[Row[Any]]) -> int:
-        """A few transactions for all of them, none of them long."""
+        """A short transaction for each group of rows that may be taken at once; how many rows ended."""
         waiting = [self._parse(row) for row in rows]
         ended = 0
         while waiting:
             time.sleep(REST[self.database.dialect] if ended else 0)
-            with self.database.work() as work:
-                began = time.monotonic()
-                while waiting:
-                    ended += self._take_next(work, waiting)
-                    if time.monotonic() - began > LONG_ENOUGH[self.database.dialect]:
-                        break
-                self._keep_own_bells(work)
+            together = _together(waiting)
+            try:
+                ended += self._take(together)
+            except StoreDown:
+                raise
+            except Exception as error:
+                if len(together) > 1:  # one of them is at fault; each is taken alone to find out which
+                    waiting[: len(together)] = [replace(parsed, alone=True) for parsed in together]
+                    continue
+                ended += self._failed(together[0].row, error)
+            del waiting[: len(together)]
             self.pulse()
         return ended
 
@@ -151,64 +165,40 @@ class Taker:
         except Exception as error:
             return Parsed(row, failed=error)
 
-    def _take_next(self, work: Work, waiting: list[Parsed]) -> int:
-        """The next row, or several at once where nothing forbids it; how many ended."""
-        together = _together(waiting)
-        if len(together) > 1:
-            if self._take_together(work, together):
-                del waiting[: len(together)]
-                return len(together)
-            # One of them is at fault. Each is taken alone to find out which.
-            waiting[: len(together)] = [replace(parsed, alone=True) for parsed in together]
-        return self._take_one(work, waiting.pop(0))
+    def _take(self, together: Sequence[Parsed]) -> int:
+        """One transaction: all of them end and their alerts are triaged, or nothing happens and the fault comes out.
 
-    def _take_together(self, work: Work, together: Sequence[Parsed]) -> bool:
-        """Deliveries of one source about different alerts: one savepoint, and a handful of statements for all."""
+        Guarded by each row's count of tries: 0 when a row has become another's.
+        """
+        first = together[0]
+        if first.failed is not None:
+            raise first.failed
         rows = [parsed.row for parsed in together]
         try:
-            with work.session.begin_nested():
+            with self.database.work() as work:
+                if first.unreadable is not None:
+                    return self._set_aside(work, first.row, first.unreadable)
                 _end_all(work.session, rows, now=work.now)
-                bells = self._apply(work.session, together, work.now)
-        except Exception as error:
-            if is_store_down(error):
-                raise
-            return False
-        work.ring(bells)
+                work.ring(self._apply(work.session, together, work.now))
+                self._keep_own_bells(work)
+        except NotOurs:
+            return 0
         alerts = sum(len(parsed.alerts) for parsed in together)
         log.info("inbox.taken", inbox_id=rows[0].id, rows=len(rows), source=rows[0].source, alerts=alerts)
-        return True
-
-    def _take_one(self, work: Work, parsed: Parsed) -> int:
-        """Guarded by the count of tries: 1 when the row ended here, 0 when it is another's or is left for later."""
-        row = parsed.row
-        if parsed.unreadable is not None:
-            return self._set_aside(work, row, parsed.unreadable)
-        if parsed.failed is not None:
-            return self._failed(work, row, parsed.failed)
-        try:
-            with work.session.begin_nested():
-                if not _end(work.session, row, "taken", now=work.now):
-                    return 0
-                bells = self._apply(work.session, [parsed], work.now)
-        except Exception as error:
-            if is_store_down(error):
-                raise
-            return self._failed(work, row, error)
-        work.ring(bells)
-        log.info("inbox.taken", inbox_id=row.id, source=row.source, alerts=len(parsed.alerts))
-        return 1
+        return len(rows)
 
     def _apply(self, session: Connection, together: Sequence[Parsed], now: datetime) -> list[Bell]:
         deliveries = [intake.Delivery(one.row.id, one.row.received_at, one.alerts) for one in together]
         changes = self.take(session, source=together[0].row.source, deliveries=deliveries, now=now)
         return self.triage(session, changes, book=self.book(), now=now)
 
-    def _failed(self, work: Work, row: Row[Any], error: Exception) -> int:
+    def _failed(self, row: Row[Any], error: Exception) -> int:
         log.error("inbox.take_failed", inbox_id=row.id, source=row.source, attempt=row.attempts, exc_info=error)
-        if row.attempts >= TRIES:
-            return self._set_aside(work, row, f"taking it in failed: {type(error).__name__}")
-        mine = and_(inbox.c.id == row.id, IS_NEW, inbox.c.attempts == row.attempts)
-        work.session.execute(update(inbox).where(mine).values(lease_until=None))
+        with self.database.work() as work:
+            if row.attempts >= TRIES:
+                return self._set_aside(work, row, f"taking it in failed: {type(error).__name__}")
+            mine = and_(inbox.c.id == row.id, IS_NEW, inbox.c.attempts == row.attempts)
+            work.session.execute(update(inbox).where(mine).values(lease_until=None))
         return 0
 
     def _set_aside(self, work: Work, row: Row[Any], why: str) -> int:
@@ -227,6 +217,7 @@ class Taker:
             log.exception("inbox.unreadable_untold", inbox_id=row.id, source=row.source)
             return 1
         work.ring(bells)
+        self._keep_own_bells(work)
         return 1
 
 
@@ -250,14 +241,15 @@ def _batch(oldest: Sequence[Any]) -> list[int]:
 
 def _together(waiting: Sequence[Parsed]) -> list[Parsed]:
     """The rows from the front that may be taken at once: of one source, and no alert named by two of them."""
-    chosen: list[Parsed] = []
-    named: set[str] = set()
-    for parsed in waiting:
+    first = waiting[0]
+    chosen, named = [first], {alert.fingerprint for alert in first.alerts}
+    if first.must_go_alone:
+        return chosen
+    for parsed in waiting[1:]:
         said = {alert.fingerprint for alert in parsed.alerts}
-        fits = not chosen or (parsed.row.source == chosen[0].row.source and not said & named)
-        if parsed.alone or parsed.unreadable is not None or parsed.failed is not None or not fits:
+        if parsed.must_go_alone or parsed.row.source != first.row.source or said & named:
             break
-        if chosen and len(named) + len(said) > ALERTS_TOGETHER:
+        if len(named) + len(said) > ALERTS_TOGETHER:
             break
         chosen.append(parsed)
         named |= said

@@ -39,6 +39,7 @@ class Change:
     alert_id: int
     what: str
     row: Any = None  # the stored alert, where the delivery inserted it: then nobody has to read it again
+    decided: Any = None  # what was decided about it when it was inserted (`decision.Decided`)
 
 
 def change_of(

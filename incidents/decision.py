@@ -41,6 +41,19 @@ class Decided:
         return self.severity
 
     @property
+    def noted(self) -> dict[str, Any]:
+        """What its alert says of it, as columns, as long as nothing is opened for it."""
+        unmapped = self.decide == OPEN_IT and not self.severity
+        return {
+            "decision": SUGGEST if unmapped else self.decide,
+            "why": self.why,
+            "runbook": self.runbook.name if self.runbook else None,
+            "group_key": self.group_key,
+            "severity": self.proposed,
+            "service": self.service,
+        }
+
+    @property
     def begun_by(self) -> str:
         return "runbook" if self.runbook else "mapping"
 

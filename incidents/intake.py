@@ -21,6 +21,8 @@ from incidents.alerts import (
     change_of,
     clean_line,
 )
+from incidents.book import Book
+from incidents.decision import RECORD, Decided, decide, facts_of_row
 
 t = tables
 AT_ONCE = 500  # fingerprints a SELECT: below SQLite's and PostgreSQL's limits of bound values
@@ -35,7 +37,9 @@ class Delivery:
     alerts: Sequence[Alert]
 
 
-def take(session: Connection, *, source: str, deliveries: Sequence[Delivery], now: datetime) -> list[Change]:
+def take(
+    session: Connection, *, source: str, deliveries: Sequence[Delivery], book: Book, now: datetime
+) -> list[Change]:
     """Store what deliveries of one source say, and return what they changed, in their order.
 
     No two of them may name the same fingerprint: what one says would be lost in the other's.
@@ -44,23 +48,33 @@ def take(session: Connection, *, source: str, deliveries: Sequence[Delivery], no
     said = {alert.fingerprint: (alert, delivery) for delivery in deliveries for alert in delivery.alerts}
     known = _known(session, source, list(said))
     fresh = [_new_row(source, *one) for name, one in said.items() if name not in known]
-    changes = {change.row.fingerprint: change for change in _insert(session, fresh)}
+    changes = {change.row.fingerprint: change for change in _insert(session, fresh, book, now)}
     moved = {name: _moved(row, *said[name], now) for name, row in known.items()}
     _update(session, [row for row, _ in moved.values()])
     changes |= {name: change for name, (_, change) in moved.items()}
     return [changes[name] for name in said]
 
 
-def _insert(session: Connection, rows: Sequence[dict[str, Any]]) -> list[Change]:
-    """Insert alerts that were never seen. Their rows are at hand, so nobody reads them again."""
+def _insert(session: Connection, rows: Sequence[dict[str, Any]], book: Book, now: datetime) -> list[Change]:
+    """Insert alerts that were never seen, with what is decided about them. Nobody has to read or write them again."""
     if not rows:
         return []
     a = t.alert
+    decisions: dict[str, Decided] = {}
+    for row in rows:
+        if row["status"] == FIRING:
+            decided = decisions[row["fingerprint"]] = decide(facts_of_row(SimpleNamespace(**row), now), book)
+            row.update(decided.noted)
     inserted = session.execute(a.insert().returning(a.c.fingerprint, a.c.id), list(rows))
     ids: dict[str, int] = {row.fingerprint: row.id for row in inserted}
     what = {RESOLVED: "nothing", FIRING: "fired"}
     return [
-        Change(ids[row["fingerprint"]], what[row["status"]], SimpleNamespace(id=ids[row["fingerprint"]], **row))
+        Change(
+            ids[name := row["fingerprint"]],
+            what[row["status"]],
+            row=SimpleNamespace(id=ids[name], **row),
+            decided=decisions.get(name),
+        )
         for row in rows
     ]
 
@@ -96,8 +110,12 @@ def _new_row(source: str, alert: Alert, delivery: Delivery) -> dict[str, Any]:
         "held_until": None,
         "count": 1,
         "recent": [received_at.isoformat()] if is_firing else [],
+        "decision": None if is_firing else RECORD,
         "why": "" if is_firing else "Its resolve came first; there is no incident to open.",
-        "decision": None if is_firing else "record",
+        "runbook": None,
+        "group_key": None,
+        "severity": None,
+        "service": None,
         "incident_id": None,
         "inbox_id": delivery.inbox_id,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from incidents import asking, holding, intake, opening, paging, regrade, signal, staleness, store, tables
 from incidents.alerts import Change
 from incidents.book import Book
-from incidents.decision import OPEN_IT, SUGGEST, Decided, decide, facts_of_row
+from incidents.decision import OPEN_IT, Decided, decide, facts_of_row
 from incidents.errors import Refused
 from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, next_state
 from incidents.promises import Bell, Wanted, make
@@ -31,7 +31,8 @@ def triage(session: Connection, changes: Sequence[Change], *, book: Book, now: d
     for change in changes:
         if change.alert_id in rows:
             by_what.setdefault(change.what, []).append(rows[change.alert_id])
-    bells = _fired(session, by_what.get("fired", []), book=book, now=now)
+    decisions = {change.alert_id: change.decided for change in changes if change.decided is not None}
+    bells = _fired(session, by_what.get("fired", []), decisions, book=book, now=now)
     for alert in by_what.get("held", []):
         bells += _hold_refiring(session, alert, now=now)
     _repeated(session, by_what.get("repeated", []), now=now)
@@ -46,10 +47,12 @@ def _rows(session: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
     return found
 
 
-def _fired(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, now: datetime) -> list[Bell]:
+def _fired(
+    session: Connection, alerts: Sequence[Row[Any]], decisions: Mapping[int, Decided], *, book: Book, now: datetime
+) -> list[Bell]:
     groups: dict[str, list[tuple[Row[Any], Decided]]] = {}
     for alert in alerts:
-        decided = decide(facts_of_row(alert, now), book)
+        decided = decisions.get(alert.id) or decide(facts_of_row(alert, now), book)
         groups.setdefault(decided.group_key, []).append((alert, decided))
     bells: list[Bell] = []
     for key, members in groups.items():
@@ -114,26 +117,20 @@ def _note_decision(
     incident_id: int | None = None,
     joined: str = "",
 ) -> None:
-    """Every alert says what was decided about it and why."""
+    """Every alert says what was decided about it and why. What it says already is not written again."""
     a = t.alert
     rows = []
     for alert, decided in members:
-        opened = incident_id is not None
-        open_but_unmapped = decided.decide == OPEN_IT and not decided.severity
-        rows.append(
-            {
-                "b_id": alert.id,
-                "decision": OPEN_IT if opened else SUGGEST if open_but_unmapped else decided.decide,
-                "why": joined or decided.why,
-                "runbook": decided.runbook.name if decided.runbook else None,
-                "group_key": decided.group_key,
-                "severity": decided.severity if opened else decided.proposed,
-                "service": decided.service,
-                "incident_id": incident_id if opened else alert.incident_id,
-            }
-        )
-    names = ("decision", "why", "runbook", "group_key", "severity", "service", "incident_id")
-    session.execute(update(a).where(a.c.id == bindparam("b_id")).values({n: bindparam(n) for n in names}), rows)
+        noted = {**decided.noted, "incident_id": alert.incident_id}
+        if incident_id is not None:
+            noted |= {"decision": OPEN_IT, "severity": decided.severity, "incident_id": incident_id}
+        if joined:
+            noted["why"] = joined
+        if any(getattr(alert, name) != value for name, value in noted.items()):
+            rows.append({"b_id": alert.id, **noted})
+    if rows:
+        values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "b_id"}
+        session.execute(update(a).where(a.c.id == bindparam("b_id")).values(values), rows)
 
 
 # --- opening ---

@@ -10,7 +10,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, 
 from ports.clock import Clock, Steady
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 WAIT_FOR_LOCK = 8.0  # seconds; then the store is down for this caller, before a supervisor thinks it frozen
 PATIENT_AFTER = 0.5  # whoever holds the lock that long is stuck or sick: ask less often
@@ -64,6 +65,8 @@ class Work:
 class GroupWriter(Protocol):
     def perform(self, verb: Callable[[Work], T]) -> T: ...
 
+    def perform_with_others(self, verb: Callable[[Work, Sequence[Item]], Sequence[T]], item: Item) -> T: ...
+
     def close(self) -> None: ...
 
 
@@ -96,11 +99,22 @@ class Database:
 
     def perform(self, verb: Callable[[Work], T]) -> T:
         """Run a verb in a unit of its own, or together with others' where a group-commit writer is attached."""
-        return _until_it_goes_through(self._once if self.writer is None else self.writer.perform, verb)
+        perform = self._once if self.writer is None else self.writer.perform
+        return _until_it_goes_through(lambda: perform(verb))
+
+    def perform_with_others(self, verb: Callable[[Work, Sequence[Item]], Sequence[T]], item: Item) -> T:
+        """As `perform`, for a verb that answers many callers at once: who shares a commit shares its statements.
+
+        `verb(work, items)` gives an answer for each item, in their order.
+        """
+        if self.writer is None:
+            return self.alone(lambda work: verb(work, [item])[0])
+        writer = self.writer
+        return _until_it_goes_through(lambda: writer.perform_with_others(verb, item))
 
     def alone(self, verb: Callable[[Work], T]) -> T:
         """Run a verb in a unit of its own; again, where it had to give way to another write."""
-        return _until_it_goes_through(self._once, verb)
+        return _until_it_goes_through(lambda: self._once(verb))
 
     def _once(self, verb: Callable[[Work], T]) -> T:
         with self.work() as work:
@@ -259,13 +273,13 @@ def _commit(connection: Connection) -> None:
         crash_point()
 
 
-def _until_it_goes_through(run: Callable[[Callable[[Work], T]], T], verb: Callable[[Work], T]) -> T:
+def _until_it_goes_through(run: Callable[[], T]) -> T:
     for _ in range(TRIES - 1):
         try:
-            return run(verb)
+            return run()
         except GaveWay:
             time.sleep(random.uniform(*PATIENT))  # noqa: S311  # jitter
-    return run(verb)
+    return run()
 
 
 @contextmanager

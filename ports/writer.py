@@ -9,26 +9,30 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any, TypeVar
 
 from ports.database import Database, StoreDown, Work, is_store_down, store_errors
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 REST = 0.002
 BELLS_REST = 0.025  # a worker that was just woken drains its lane: bells within so long are one bell
 MOST = 64  # verbs a COMMIT
 ANSWER_WITHIN = 20.0
+ALONE: Any = object()
 
 
 class Turn:
-    """One caller's verb, and what became of it."""
+    """One caller's verb, and what became of it. With an item the verb answers for several callers' items at once."""
 
-    __slots__ = ("answer", "bells", "done", "error", "given_up", "verb")
+    __slots__ = ("answer", "bells", "done", "error", "given_up", "item", "verb")
 
-    def __init__(self, verb: Callable[[Work], Any]) -> None:
+    def __init__(self, verb: Callable[..., Any], item: Any = ALONE) -> None:
         self.verb = verb
+        self.item = item
         self.answer: Any = None
         self.error: BaseException | None = None
         self.bells: list[tuple[str, int]] = []
@@ -56,17 +60,24 @@ class Writer:
 
     def perform(self, verb: Callable[[Work], T]) -> T:
         """Run the verb in the next batch. Returns after COMMIT; a fault comes back to its own caller alone."""
+        answer: T = self._take_turn(Turn(verb))
+        return answer
+
+    def perform_with_others(self, verb: Callable[[Work, Sequence[Item]], Sequence[T]], item: Item) -> T:
+        """The same for a verb that answers all callers of one batch at once."""
+        answer: T = self._take_turn(Turn(verb, item))
+        return answer
+
+    def _take_turn(self, turn: Turn) -> Any:
         if self._pid != os.getpid():
             self._start()
-        turn = Turn(verb)
         self._turns.put(turn)
         if not turn.done.acquire(timeout=ANSWER_WITHIN):
             turn.given_up = True
             raise StoreDown("The database did not take the write in time.")
         if turn.error is not None:
             raise turn.error
-        answer: T = turn.answer
-        return answer
+        return turn.answer
 
     def close(self) -> None:
         if self._pid == os.getpid():
@@ -133,15 +144,22 @@ class Writer:
         everything was rolled back."""
         try:
             with self._database.unit() as work:
-                for turn in batch:
-                    own = Work(work.session, work.now)
-                    turn.answer = turn.verb(own)
-                    turn.bells = own.bells
+                for verb, turns in groupby(batch, key=lambda turn: turn.verb):
+                    self._run(work, verb, list(turns))
         except Exception as error:
             if len(batch) > 1 and not is_store_down(error):
                 return False
             raise
         return True
+
+    def _run(self, work: Work, verb: Callable[..., Any], turns: list[Turn]) -> None:
+        """Turns of one verb that stand next to each other."""
+        first = turns[0]
+        own = Work(work.session, work.now)
+        answers = [verb(own) for _ in turns] if first.item is ALONE else verb(own, [turn.item for turn in turns])
+        for turn, answer in zip(turns, answers, strict=True):
+            turn.answer = answer
+        first.bells = own.bells
 
     def _each_in_a_savepoint(self, batch: list[Turn]) -> None:
         """Again, so that a fault undoes its own verb alone."""
@@ -153,16 +171,13 @@ class Writer:
 
     def _run_beside(self, work: Work, turn: Turn) -> None:
         """In a savepoint. A store that is down is everybody's: SQLite may have rolled back the whole by itself."""
-        own = Work(work.session, work.now)
         try:
             with store_errors(), work.session.begin_nested():
-                turn.answer = turn.verb(own)
+                self._run(work, turn.verb, [turn])
         except BaseException as error:
             if is_store_down(error):
                 raise
             turn.error = error
-            return
-        turn.bells = own.bells
 
     # ---- the ringer's thread: a slow Redis delays no commit
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.sansio.utils import get_content_length
@@ -38,7 +38,8 @@ STORE_DOWN = f"The database can't take a write now. Nothing was stored; send it 
 OUR_FAULT = "Something went wrong here, and it is in our log. Nothing was stored; send it again."
 CUT_SHORT = "The connection ended before the body did. Nothing was stored; send it again."
 
-INSERTS = {
+INSERT = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
+INSERT_ONCE = {
     "sqlite": sqlite.insert(inbox).on_conflict_do_nothing().returning(inbox.c.id),
     "postgresql": postgresql.insert(inbox).on_conflict_do_nothing().returning(inbox.c.id),
 }
@@ -122,14 +123,7 @@ class Door:
             "state": "new",
             "attempts": 0,
         }
-
-        def verb(work: Work) -> int:
-            stored, is_new = _store(work.session, {**row, "received_at": work.now})
-            if is_new:
-                work.ring([("intake", stored)])
-            return stored
-
-        return self._database.perform(verb)
+        return self._database.perform_with_others(_store, row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +148,24 @@ def _length(environ: WSGIEnvironment) -> int | None:
     return 0 if length is None and not environ.get("wsgi.input_terminated") else length
 
 
-def _store(session: Connection, row: Mapping[str, Any]) -> tuple[int, bool]:
-    """Insert once. A delivery that its sender numbered and sent again is the one that is already here."""
-    stored = session.execute(INSERTS[session.dialect.name], dict(row)).scalar()
+def _store(work: Work, rows: Sequence[dict[str, Any]]) -> list[int]:
+    """Insert the rows, and give back their ids; all that their senders did not number in one statement."""
+    received = [{**row, "received_at": work.now} for row in rows]
+    plain = [row for row in received if row["delivery_key"] is None]
+    stored = work.session.execute(INSERT, plain).scalars().all() if plain else []
+    work.ring([("intake", one) for one in stored[:1]])
+    fresh = iter(stored)
+    return [next(fresh) if row["delivery_key"] is None else _store_once(work, row) for row in received]
+
+
+def _store_once(work: Work, row: dict[str, Any]) -> int:
+    """A delivery that its sender numbered and sent again is the one that is already here."""
+    stored = work.session.execute(INSERT_ONCE[work.session.dialect.name], row).scalar()
     if stored is not None:
-        return int(stored), True
+        work.ring([("intake", stored)])
+        return int(stored)
     known = select(inbox.c.id).where(inbox.c.source == row["source"], inbox.c.delivery_key == row["delivery_key"])
-    return int(session.execute(known).scalar_one()), False
+    return int(work.session.execute(known).scalar_one())
 
 
 def _stored_headers(headers: EnvironHeaders, body: Body) -> dict[str, str]:

@@ -189,8 +189,9 @@ class Taker:
 
     def _apply(self, session: Connection, together: Sequence[Parsed], now: datetime) -> list[Bell]:
         deliveries = [intake.Delivery(one.row.id, one.row.received_at, one.alerts) for one in together]
-        changes = self.take(session, source=together[0].row.source, deliveries=deliveries, now=now)
-        return self.triage(session, changes, book=self.book(), now=now)
+        book = self.book()
+        changes = self.take(session, source=together[0].row.source, deliveries=deliveries, book=book, now=now)
+        return self.triage(session, changes, book=book, now=now)
 
     def _failed(self, row: Row[Any], error: Exception) -> int:
         log.error("inbox.take_failed", inbox_id=row.id, source=row.source, attempt=row.attempts, exc_info=error)

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from bench.stack import Stack, database, provider, quantile, stack
 from incidents import promises, tables
 from ports.clock import SystemClock
 from ports.database import Database
+from tests.fixtures.waiting import eventually, free_port
 
 Row = tuple[str, str, str, str]
 SHARES = (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
@@ -54,8 +56,25 @@ def commit_floor(folder: Path) -> float:
     return count / (time.perf_counter() - began)
 
 
-def posts(one: Stack, alerts: int, seconds: float, clients: int) -> dict[str, float]:
-    words = [sys.executable, "-m", "bench.load", str(one.port), str(clients), str(seconds), str(alerts)]
+def echo_floor(seconds: float, clients: int) -> dict[str, float]:
+    """Posts a second that bare gunicorn and Flask answer, to the same load."""
+    port = free_port()
+    server = subprocess.Popen([sys.executable, "-m", "bench.echo", str(port)])
+    try:
+        eventually(lambda: is_open(port), 20, "the echo listens")
+        return posts(port, 1, seconds, clients)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def posts(port: int, alerts: int, seconds: float, clients: int) -> dict[str, float]:
+    words = [sys.executable, "-m", "bench.load", str(port), str(clients), str(seconds), str(alerts)]
     return dict(json.loads(subprocess.run(words, check=True, capture_output=True).stdout))
 
 
@@ -75,8 +94,6 @@ def taken_in(one: Stack, store: Database, before: int, wanted: int, began: float
 
 def first_pages(one: Stack, pages: dict[str, float], rate: int, seconds: int) -> list[float]:
     """POST → first page, in seconds, for new incidents at `rate` a second."""
-    import socket
-
     connection = socket.create_connection(("127.0.0.1", one.port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sent: dict[str, float] = {}
@@ -169,6 +186,8 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
         fsync, floor = fsync_floor(folder), commit_floor(folder)
         rows.append((kind, "floor: fsync of 4 KiB", f"{fsync * 1e6:.0f} µs", ""))
         rows.append((kind, "floor: one-row SQLite commits", f"{floor:,.0f}/s", ""))
+        echo = echo_floor(sizes.load_seconds / 2, sizes.clients)["per_second"]
+        rows.append((kind, "floor: bare gunicorn and Flask, posts", f"{echo:,.0f}/s", ""))
         with database(kind, folder) as url, stack(url, folder, provider_url) as one:
             store = Database(url, SystemClock())
             time.sleep(3)
@@ -181,8 +200,10 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
             rows.append((kind, "POST → first page, 10 incidents/s", found, "≤ 25 / 150, goal 10 / 50"))
             for alerts, least in ((1, "≥ 800, goal 1,500"), (50, "≥ 4,000 alerts/s, goal 10,000")):
                 began = time.perf_counter()
-                load = posts(one, alerts, sizes.load_seconds, sizes.clients)
-                found = f"{load['per_second']:,.0f} posts/s, p50 {load['p50_ms']:.1f} ms, p99 {load['p99_ms']:.1f} ms"
+                load = posts(one.port, alerts, sizes.load_seconds, sizes.clients)
+                share = f"{load['per_second'] / echo:.0%} of bare Flask, " if alerts == 1 else ""
+                answers = f"p50 {load['p50_ms']:.1f} ms, p99 {load['p99_ms']:.1f} ms"
+                found = f"{load['per_second']:,.0f} posts/s, {share}{answers}"
                 rows.append((kind, f"durable posts of {alerts} alert{'s' if alerts > 1 else ''}", found, least))
                 rate = taken_in(one, store, 0, int(load["posts"]) * alerts, began)
                 rows.append((kind, "  taken in and triaged", f"{rate:,.0f} alerts/s", least if alerts > 1 else ""))

@@ -25,6 +25,7 @@ from incidents.book import Book
 from incidents.decision import RECORD, Decided, decide, facts_of_row
 
 t = tables
+FEW = 2  # rows that one INSERT with RETURNING takes
 AT_ONCE = 500  # fingerprints a SELECT: below SQLite's and PostgreSQL's limits of bound values
 
 
@@ -59,14 +60,12 @@ def _insert(session: Connection, rows: Sequence[dict[str, Any]], book: Book, now
     """Insert alerts that were never seen, with what is decided about them. Nobody has to read or write them again."""
     if not rows:
         return []
-    a = t.alert
     decisions: dict[str, Decided] = {}
     for row in rows:
         if row["status"] == FIRING:
             decided = decisions[row["fingerprint"]] = decide(facts_of_row(SimpleNamespace(**row), now), book)
             row.update(decided.noted)
-    inserted = session.execute(a.insert().returning(a.c.fingerprint, a.c.id), list(rows))
-    ids: dict[str, int] = {row.fingerprint: row.id for row in inserted}
+    ids = _insert_rows(session, rows)
     what = {RESOLVED: "nothing", FIRING: "fired"}
     return [
         Change(
@@ -77,6 +76,21 @@ def _insert(session: Connection, rows: Sequence[dict[str, Any]], book: Book, now
         )
         for row in rows
     ]
+
+
+def _insert_rows(session: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Their ids by fingerprint. Many are inserted without RETURNING, whose long statement psycopg parses each time."""
+    a = t.alert
+    if len(rows) <= FEW:
+        inserted = session.execute(a.insert().returning(a.c.fingerprint, a.c.id), list(rows))
+        return {row.fingerprint: row.id for row in inserted}
+    session.execute(a.insert(), list(rows))
+    found = select(a.c.fingerprint, a.c.id).where(a.c.source == rows[0]["source"])
+    ids: dict[str, int] = {}
+    for start in range(0, len(rows), AT_ONCE):
+        names = [row["fingerprint"] for row in rows[start : start + AT_ONCE]]
+        ids |= {row.fingerprint: row.id for row in session.execute(found.where(a.c.fingerprint.in_(names)))}
+    return ids
 
 
 def _known(session: Connection, source: str, fingerprints: Sequence[str]) -> dict[str, Row[Any]]:

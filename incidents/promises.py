@@ -100,15 +100,15 @@ class Prepared:
 
 def make(session: Connection, wanted: Sequence[Wanted], *, now: datetime) -> list[Bell]:
     """Write the promises whose key is new, and say which of them are due already."""
-    if not wanted:
+    statement = _insert(session, promise).on_conflict_do_nothing(index_elements=["key"])
+    rows = [_row_of(one, now) for one in wanted]
+    later = [row for row in rows if row["rung_at"] is None]
+    if later:  # without RETURNING: psycopg parses the long statement of many such rows anew each time
+        session.execute(statement, later)
+    due = [row for row in rows if row["rung_at"] is not None]
+    if not due:
         return []
-    statement = (
-        _insert(session, promise)
-        .on_conflict_do_nothing(index_elements=["key"])
-        .returning(promise.c.id, promise.c.lane, promise.c.due_at, promise.c.held)
-    )
-    rows = session.execute(statement, [_row_of(one, now) for one in wanted]).all()
-    return [Bell(row.lane, row.id) for row in rows if row.due_at <= now and not row.held]
+    return [Bell(*row) for row in session.execute(statement.returning(promise.c.lane, promise.c.id), due)]
 
 
 def _row_of(wanted: Wanted, now: datetime) -> dict[str, Any]:

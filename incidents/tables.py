@@ -47,6 +47,9 @@ class Utc(TypeDecorator[datetime]):
         return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
+_AS_TEXT = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode  # one, since each costs more than its work
+
+
 class Json(TypeDecorator[Any]):
     """Any JSON value, kept as compact ASCII text."""
 
@@ -54,7 +57,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Any) -> str | None:
-        return None if value is None else json.dumps(value, separators=(",", ":"), sort_keys=True)
+        return None if value is None else _AS_TEXT(value)
 
     def process_result_value(self, value: str | None, dialect: Any) -> Any:
         return None if value is None else json.loads(value)

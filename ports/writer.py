@@ -18,8 +18,8 @@ from ports.database import Database, StoreDown, Work, is_store_down, store_error
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-REST = 0.002
-BELLS_REST = 0.025  # a worker that was just woken drains its lane: bells within so long are one bell
+REST = 0.001
+BELLS_REST = 0.05  # a worker that was just woken drains its lane: bells within so long are one bell
 MOST = 64  # verbs a COMMIT
 ANSWER_WITHIN = 20.0
 ALONE: Any = object()

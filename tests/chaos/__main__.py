@@ -15,7 +15,14 @@ from tests.chaos.scenarios import SCENARIOS
 from tests.fixtures.postgresql import Cluster
 
 BOTH = ("sqlite", "postgresql")
-CHAOS_SECONDS = {"mixed": 30.0, "flushall": 300.0, "redis-away": 600.0, "redis-hung": 60.0, "frozen": 180.0}
+CHAOS_SECONDS = {
+    "mixed": 30.0,
+    "single": 120.0,
+    "flushall": 300.0,
+    "redis-away": 600.0,
+    "redis-hung": 60.0,
+    "frozen": 180.0,
+}
 SOAK_SECONDS = 60.0
 Runs = list[tuple[str, str, int, Verdict]]
 

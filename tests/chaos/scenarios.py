@@ -37,6 +37,16 @@ def mixed(world: World, seconds: float) -> None:
         what(world)
 
 
+def one_at_a_time(world: World, seconds: float) -> None:
+    """kill -9 of each part, in an order of the seed, and time to recover before the next: single faults."""
+    names = list(ANYTHING)
+    world.random.shuffle(names)
+    for name in names:
+        claimed = world.wait_until_claimed(WORKERS[name], 2.0) if name in WORKERS else 0
+        world.kill(name, claimed=claimed)
+        world.rest(seconds / len(names))
+
+
 def _kill(world: World) -> None:
     if world.random.random() < 0.5:
         name = world.random.choice(list(WORKERS))
@@ -112,6 +122,7 @@ SCENARIOS = {
     for scenario in (
         Scenario("mixed", "kill -9, half of them while a promise is claimed, FLUSHALL, freezes, Valkey killed and hung",
                  mixed, latest=30.0),
+        Scenario("single", "kill -9 of one part after the other, each with time to recover", one_at_a_time),
         Scenario("flushall", "FLUSHALL every 10 s", flushall),
         Scenario("redis-away", "no Redis", redis_away),
         Scenario("redis-hung", "Valkey stands still", redis_hung, rate=6.0),

@@ -122,6 +122,7 @@ alert = Table(
     Column("severity", Text),
     Column("incident_id", Id, ForeignKey("incident.id")),
     Column("inbox_id", Id),
+    Column("silence_id", Id),  # the silence that mutes it now
     UniqueConstraint("source", "fingerprint"),
     Index("ix_alert_incident_id", "incident_id"),
     Index("ix_alert_decision_last_seen_at", "decision", "last_seen_at"),
@@ -171,6 +172,8 @@ incident = Table(
     Column("postmortem_done_at", Utc),
     Column("closed_at", Utc),
     Column("closed_reason", Text),
+    Column("cascade_of", Id),  # probably part of that one, until somebody decides
+    Column("merged_into", Id),
     Index(
         "uq_incident_live_group_key",  # one live incident a key: a rule of the database, not of our care
         "group_key",
@@ -324,6 +327,52 @@ person_token = Table(
     Column("salt", Text, nullable=False),  # the link is signed over it: a leaked key id alone opens nothing
     Column("created_at", Utc, nullable=False),
     Column("expires_at", Utc, nullable=False),
+)
+
+silence = Table(
+    "silence",  # mutes paging for what matches, never recording
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("matchers", Json, nullable=False),  # conditions as text, all must hold
+    Column("starts_at", Utc, nullable=False),
+    Column("ends_at", Utc, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("window", Text),  # the policy's recurring silence that made it; null where a person did
+    Column("created_at", Utc, nullable=False),
+    Column("lifted_at", Utc),
+    Column("lifted_by", Text),
+    Column("muted", Integer, nullable=False, default=0),  # firings that woke nobody because of it
+    UniqueConstraint("window", "starts_at"),
+    Index("ix_silence_ends_at", "ends_at"),
+)
+
+heartbeat = Table(
+    "heartbeat",  # a job that must call in; the policy says how often
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("beat_at", Utc),  # when it called in last
+    Column("beats", Integer, nullable=False, default=0),
+    Column("missing_since", Utc),
+    Column("incident_id", Id, ForeignKey("incident.id")),  # what its silence opened
+)
+
+change = Table(
+    "change",  # something that was deployed or switched: a suspect
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("delivery_key", Text),
+    Column("kind", Text, nullable=False, default="deploy"),
+    Column("service", Text, nullable=False),
+    Column("version", Text, nullable=False, default=""),
+    Column("at", Utc, nullable=False),
+    Column("received_at", Utc, nullable=False),
+    Column("by", Text, nullable=False, default=""),
+    Column("commit", Text, nullable=False, default=""),
+    Column("link", Text, nullable=False, default=""),
+    UniqueConstraint("source", "delivery_key"),
+    Index("ix_change_service_at", "service", "at"),
 )
 
 credential = Table(

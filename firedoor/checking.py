@@ -1,22 +1,32 @@
-"""What `firedoor check` finds: every fault of the policy and the runbooks at once, and notes on what is good."""
+"""What `firedoor check` finds: every fault at once with its line, what to look at, and notes on what is good."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from firedoor.settings import Settings
 from firedoor.shelf import Shelf
 from incidents.book import Book
 from incidents.errors import Fault, FaultsFound
+from incidents.library import claimed_twice, facts_of_example
+from incidents.lists import unmapped_severities
+from incidents.runbooks import Runbook
+from ports.clock import SystemClock
+from ports.database import Database, StoreDown
 
 
 @dataclass
 class Checked:
-    """All that is wrong, and the notes on what is not."""
+    """All that is wrong, what a person should look at, and the notes on the rest."""
 
     book: Book | None = None
     faults: list[Fault] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
@@ -25,6 +35,7 @@ class Checked:
             "faults": [
                 {"file": one.file, "line": one.line, "what": one.what, "accepted": one.accepted} for one in self.faults
             ],
+            "warnings": self.warnings,
             "notes": self.notes,
             "runbooks": [one.name for one in self.book.runbooks.all] if self.book else [],
         }
@@ -37,7 +48,48 @@ def check(settings: Settings) -> Checked:
     except FaultsFound as found:
         return Checked(faults=found.faults)
     book = shelf.current()
-    return Checked(book, shelf.faults, [*book.policy.notes, *_runbook_notes(book)])
+    warnings = [*_runbook_warnings(book, SystemClock().now()), *_unmapped(settings, book)]
+    return Checked(book, shelf.faults, warnings, [*book.policy.notes, *_runbook_notes(book)])
+
+
+def _runbook_warnings(book: Book, now: datetime) -> list[str]:
+    """What keeps no runbook from being used, and yet makes the wrong one win or leaves somebody without one."""
+    faults = [fault for one in book.runbooks.all for fault in one.warnings]
+    faults += [fault for one in book.runbooks.all if (fault := one.review_warning(now.date())) and not one.draft]
+    faults += claimed_twice(book.runbooks)
+    served = {name for one in book.runbooks.all if one.armed for name in _services_of(one, book)}
+    without = [name for name in book.policy.services if name not in served]
+    return [str(fault) for fault in faults] + [
+        f"the service {name} has no armed runbook: its incidents get the fallback's steps" for name in without
+    ]
+
+
+def _services_of(runbook: Runbook, book: Book) -> set[str | None]:
+    """The services that a runbook names, or has an example of."""
+    shown = {book.policy.service_of(facts_of_example(example)) for example in runbook.examples.match}
+    return {runbook.service, *shown}
+
+
+def _unmapped(settings: Settings, book: Book) -> list[str]:
+    """Severities that were seen and are mapped nowhere, where there is a database to look into."""
+    path = settings.database_url.removeprefix("sqlite:///")
+    if path != settings.database_url and not Path(path).exists():
+        return []
+    database = Database(settings.database_url, SystemClock(), pool_size=1, wait=1.0)
+    try:
+        with database.read() as work:
+            found = unmapped_severities(work.session, book=book, now=work.now)
+    except (StoreDown, SQLAlchemyError):  # `firedoor doctor` says what is wrong with it
+        return []
+    finally:
+        database.close()
+    return [_unmapped_words(**one) for one in found]
+
+
+def _unmapped_words(source: str, severity: str, alerts: int, title: str) -> str:
+    said = f"the severity “{severity}”" if severity else "no severity"
+    many = f"{alerts} alerts of {source} say" if alerts > 1 else f"1 alert of {source} says"
+    return f"{many} {said}, which `severity_map` maps nowhere: suggested, never opened (the newest: “{title}”)"
 
 
 def _runbook_notes(book: Book) -> list[str]:

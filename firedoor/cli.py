@@ -69,9 +69,38 @@ def settings() -> Settings:
 
 
 @main.command()
+@click.argument("path", type=click.Path(path_type=Path), default="firedoor.yaml")
+@click.option("--force", is_flag=True, help="Replace a policy that is there already.")
+@AS_JSON
+def init(path: Path, force: bool, as_json: bool) -> None:
+    """Write a policy to start from, with a folder of runbooks beside it where there is none.
+
+    It is for a team of three with two services, and every line of it says what it does. PATH is the file or a folder;
+    ./firedoor.yaml unless told.
+    """
+    from firedoor import screen
+    from firedoor.starting import init as write
+    from ports.clock import SystemClock
+
+    written = write(path, today=SystemClock().now().date(), force=force)
+    if as_json:
+        screen.as_json({"written": [str(one) for one in written.files], "kept": [str(one) for one in written.kept]})
+        return
+    for one in written.files:
+        screen.say(f"wrote {one}")
+    for one in written.kept:
+        screen.say(f"kept {one} as it was")
+    screen.say("Put your names and services in, then run `firedoor check`.")
+
+
+@main.command()
 @AS_JSON
 def check(as_json: bool) -> None:
-    """Check the policy and the runbooks: all faults at once."""
+    """Check the policy and the runbooks: all faults at once, and what to look at.
+
+    Faults exit with 1. Warnings don't: two runbooks for one alert, a service without one, severities that alerts in
+    the database said and that are mapped nowhere.
+    """
     from firedoor import screen
     from firedoor.checking import check as checked_of
 
@@ -82,6 +111,8 @@ def check(as_json: bool) -> None:
     else:
         for fault in checked.faults:
             screen.say(str(fault).replace(f"{Path.cwd()}/", ""))
+        for warning in checked.warnings:
+            screen.say(f"warning: {warning}")
         for note in checked.notes:
             screen.say(f"note: {note}")
         count = len(checked.faults)

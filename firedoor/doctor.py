@@ -53,7 +53,7 @@ def examine(settings: Settings, *, now: datetime, send_to: str | None = None) ->
         where = settings.policy_path or "the shipped policy"
         count = len(checked.book.runbooks.all)
         yield Finding("policy and runbooks", "ok", f"{where} is valid, {count} runbooks are")
-    yield from (Finding("policy", "warning", note) for note in checked.notes)
+    yield from (Finding("policy", "warning", note) for note in [*checked.warnings, *checked.notes])
     yield from _audiences(checked.book.policy, now)
     yield from _contacts(checked.book.policy)
     yield from _secrets(settings, checked.book.policy)

@@ -68,10 +68,19 @@ class Library:
 
     def matching(self, facts: Facts) -> Iterator[Runbook]:
         """The armed runbooks that match: the first of each shelf is the best of it."""
-        for shelf in (self._scanned, *(self._index.get(key, ()) for key in facts.labels.items())):
+        for shelf in self._shelves(facts):
             found = next((runbook for runbook in shelf if runbook.holds(facts)), None)
             if found is not None:
                 yield found
+
+    def contenders(self, facts: Facts) -> list[Runbook]:
+        """All armed runbooks that match, in the order in which they win."""
+        found = {one.name: one for shelf in self._shelves(facts) for one in shelf if one.holds(facts)}
+        return sorted(found.values(), key=_order)
+
+    def _shelves(self, facts: Facts) -> Iterator[Iterable[Runbook]]:
+        yield self._scanned
+        yield from (self._index.get(key, ()) for key in facts.labels.items())
 
     def explain(self, facts: Facts) -> list[Explanation]:
         """Every runbook, the one that matched first, each with the reason."""
@@ -174,3 +183,16 @@ def _broken_examples(runbook: Runbook, library: Library) -> Iterator[Fault]:
     for at, example in enumerate(runbook.examples.no_match):
         if runbook.holds(facts_of_example(example)):
             yield Fault(runbook.file, 1, f"`examples.no_match[{at}]` matches, and must not.")
+
+
+def claimed_twice(library: Library) -> list[Fault]:
+    """Two armed runbooks that match one example: it works, and yet somebody may expect the other one."""
+    found: dict[tuple[str, str], Fault] = {}
+    for runbook in (one for one in library.all if one.armed):
+        for at, example in enumerate(runbook.examples.match):
+            first, *others = library.contenders(facts_of_example(example)) or [runbook]
+            for other in others if first is runbook else ():
+                said = f"“{other.name}” matches `examples.match[{at}]` too; “{first.name}” opens it"
+                why = _precedence(first, other)
+                found.setdefault((first.name, other.name), Fault(runbook.file, 1, f"{said} ({why})."))
+    return list(found.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from incidents import briefing, lifecycle, store, tables
 from incidents.book import Book
+from incidents.decision import RECORD, decide, facts_of_row
 from incidents.errors import NotFound
 
 t = tables
@@ -195,3 +197,30 @@ def pages(session: Connection, name: str) -> dict[str, Any]:
             for row in rows
         ]
     }
+
+
+# --- what nobody mapped ---
+
+LOOKED_AT = 20_000  # of the newest alerts without a severity
+
+
+def unmapped_severities(session: Connection, *, book: Book, now: datetime) -> list[dict[str, Any]]:
+    """Severities that senders said and that the policy in force maps nowhere, the most frequent first.
+
+    What a rule records on purpose and what an armed runbook knows is left out: nobody misses those.
+    """
+    a = t.alert
+    rows = session.execute(select(a).where(a.c.severity.is_(None)).order_by(a.c.id.desc()).limit(LOOKED_AT))
+    newest: dict[tuple[str, str], Row[Any]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        source = book.policy.sources.get(row.source)
+        said = (row.source, row.labels.get(source.severity_from if source else "severity", ""))
+        seen[said] += 1
+        newest.setdefault(said, row)
+    decisions = {said: decide(facts_of_row(row, now), book) for said, row in newest.items()}
+    return [
+        {"source": source, "severity": severity, "alerts": count, "title": newest[source, severity].title}
+        for (source, severity), count in seen.most_common()
+        if decisions[source, severity].severity is None and decisions[source, severity].decide != RECORD
+    ]

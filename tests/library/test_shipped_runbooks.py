@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from incidents.library import facts_of_example
+from incidents.library import claimed_twice, facts_of_example
+from incidents.runbookkeys import Example
 from incidents.runbooks import Library, check_library, parse_runbook
 
 FOLDER = Path(__file__).parents[2] / "runbooks"
@@ -42,10 +43,53 @@ def test_the_library_fits_the_default_policy():
     assert check_library(LIBRARY, roles=roles, teams={"default"}, severities={"P0", "P1", "P2", "P3"}) == []
 
 
-def test_three_ship_and_the_checklist_is_the_fallback():
-    assert [one.name for one in SHIPPED if one.armed] == ["checkout-error-rate", "database-connection-failure"]
+def test_eight_ship_and_the_checklist_is_the_fallback():
+    assert [one.name for one in SHIPPED if one.armed] == [
+        "certificate-expiry",
+        "checkout-error-rate",
+        "database-connection-failure",
+        "disk-full",
+        "payment-gateway-timeout",
+        "queue-backlog",
+        "slo-burn",
+    ]
     assert LIBRARY.fallback is not None
     assert LIBRARY.fallback.name == "containment-checklist"
+
+
+@pytest.mark.parametrize("runbook", SHIPPED, ids=lambda runbook: runbook.name)
+def test_a_shipped_runbook_contains_safest_first_and_says_what_to_type(runbook):
+    steps = runbook.worklist()
+    ranks = [step.rank for step in steps if step.lever]
+
+    assert runbook.owner == "default"
+    assert ranks
+    assert ranks == sorted(ranks)
+    assert any(step.command for step in steps)
+    assert all(step.expect for step in steps if step.phase != "diagnose" and step.facts.get("verdict") != "skip")
+
+
+@pytest.mark.parametrize("runbook", [one for one in SHIPPED if one.armed], ids=lambda runbook: runbook.name)
+def test_an_armed_one_says_what_must_match_and_what_must_not(runbook):
+    assert runbook.examples.match
+    assert len(runbook.examples.no_match) >= 2
+
+
+def test_no_example_is_claimed_by_two_runbooks():
+    assert claimed_twice(LIBRARY) == []
+
+
+STOCK = [  # of kube-prometheus, as they come: without an `env` that says production
+    {"alertname": "NodeFilesystemAlmostOutOfSpace", "severity": "critical", "instance": "n1:9100", "mountpoint": "/"},
+    {"alertname": "KubePersistentVolumeFillingUp", "severity": "critical", "namespace": "a", "job": "kubelet"},
+    {"alertname": "KubeAPIErrorBudgetBurn", "severity": "critical", "long": "1h", "short": "5m"},
+    {"alertname": "AlertmanagerClusterDown", "severity": "critical", "namespace": "monitoring"},
+]
+
+
+@pytest.mark.parametrize("labels", STOCK, ids=lambda labels: labels["alertname"])
+def test_the_stock_alerts_of_a_cluster_match_none_that_ships(labels):
+    assert LIBRARY.match(facts_of_example(Example(labels=labels))) is None
 
 
 def test_the_checklist_offers_the_four_levers_in_order():

@@ -138,6 +138,8 @@ def _new_row(source: str, alert: Alert, delivery: Delivery) -> dict[str, Any]:
 def _moved(row: Row[Any], alert: Alert, delivery: Delivery, now: datetime) -> tuple[dict[str, Any], Change]:
     received_at = delivery.received_at
     what = change_of(row.status, row.resolved_at, row.held_until, says=alert.status, now=received_at)
+    if what == "repeated" and alert.labels.get("severity") != row.labels.get("severity"):
+        what = "fired"  # a sender may call one alert a warning first and critical later: it is decided anew
     is_firing = alert.status == FIRING
     status, held_until = row.status, row.held_until
     if what == "fired":

@@ -16,7 +16,6 @@ from werkzeug.sansio.utils import get_content_length
 from incidents.errors import NotAuthentic
 from incidents.tables import inbox
 from ports.database import Database, StoreDown, Work
-from webhooks.auth import authenticate
 from webhooks.body import Body, BodyCutShort, read_body
 from webhooks.refusals import Refusals
 from webhooks.sources import OVERSIZED, SOURCES, Source
@@ -94,7 +93,6 @@ class Door:
         if settings is None or not settings.enabled or settings.kind not in self._kinds:
             return Answer(404, UNKNOWN)
         try:
-            authenticate(environ.get("HTTP_AUTHORIZATION"), self._secrets(name))
             stored = self._take(name, self._kinds[settings.kind], environ)
         except NotAuthentic as refused:
             self._refusals.add(name)
@@ -111,14 +109,18 @@ class Door:
         return Answer(202, f'{{"accepted": {stored}}}', content_type="application/json")
 
     def _take(self, name: str, source: Source, environ: WSGIEnvironment) -> int:
-        """Store the body and give back the id of its row, which is committed by then."""
+        """Store the body of whoever proves to be the sender, and give back the id of its row, committed by then."""
         headers = EnvironHeaders(environ)
+        witness = source.authenticate(headers, self._secrets(name))
+        stream = environ["wsgi.input"] if witness is None else witness.watching(environ["wsgi.input"])
         encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
-        body = read_body(environ["wsgi.input"], length=_length(environ), encoding=encoding)
+        body = read_body(stream, length=_length(environ), encoding=encoding)
+        if witness is not None:
+            witness.confirm()
         row = {
             "source": name,
             "delivery_key": source.delivery_key(headers),
-            "headers": _stored_headers(headers, body),
+            "headers": _stored_headers(headers, body, source),
             "body": body.content,
             "state": "new",
             "attempts": 0,
@@ -168,8 +170,9 @@ def _store_once(work: Work, row: dict[str, Any]) -> int:
     return int(work.session.execute(known).scalar_one())
 
 
-def _stored_headers(headers: EnvironHeaders, body: Body) -> dict[str, str]:
-    stored = {name: headers[name][:HEADER_LIMIT] for name in STORED_HEADERS if name in headers}
+def _stored_headers(headers: EnvironHeaders, body: Body, source: Source) -> dict[str, str]:
+    names = (*STORED_HEADERS, *source.keeps)
+    stored = {name: headers[name][:HEADER_LIMIT] for name in names if name in headers}
     if body.inflated:
         del stored["Content-Encoding"]
     if body.oversized:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from werkzeug.datastructures import Headers
 
 from incidents.alerts import Alert
-from webhooks.sources import alertmanager
+from webhooks.auth import Authenticate, BySignature, by_token
+from webhooks.sources import alertmanager, sentry
 from webhooks.sources.reading import OVERSIZED
 
 __all__ = ["OVERSIZED", "SOURCES", "Source"]
@@ -16,13 +17,25 @@ __all__ = ["OVERSIZED", "SOURCES", "Source"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How one kind of sender is read: its body into alerts, and its own id of the delivery where it has one."""
+    """How one kind of sender is read: its body into alerts, its own id of the delivery, and how it proves itself."""
 
     kind: str
     parse: Callable[[str, bytes, Mapping[str, str]], list[Alert]]  # source's name, body, stored headers
     delivery_key: Callable[[Headers], str | None]  # from the request's headers
+    authenticate: Authenticate = by_token
+    keeps: tuple[str, ...] = ()  # the headers that `parse` reads
 
 
 SOURCES: dict[str, Source] = {
-    "alertmanager": Source("alertmanager", alertmanager.parse, alertmanager.delivery_key),
+    source.kind: source
+    for source in (
+        Source("alertmanager", alertmanager.parse, alertmanager.delivery_key),
+        Source(
+            "sentry",
+            sentry.parse,
+            sentry.delivery_key,
+            authenticate=BySignature(sentry.SIGNATURE),
+            keeps=(sentry.RESOURCE,),
+        ),
+    )
 }

@@ -17,7 +17,7 @@ DEPTH = 64
 LINK_LIMIT = 8000
 # A key that says which alert is meant or how it is must not be there twice: the parsers of this world disagree on
 # which of the two counts, and one of them may say "resolved".
-SAID_ONCE = frozenset({"status", "fingerprint", "labels", "alerts"})
+SAID_ONCE = frozenset({"status", "fingerprint", "labels", "alerts", "action", "issue_id"})
 
 # Possessive, and a string that never ends reaches to the end: one pass, whatever the bytes.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)

@@ -14,14 +14,13 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, PrivateAttr, SecretStr
 
 from incidents.calendar import Calendar
+from incidents.channelkeys import KINDS, Channel
 from incidents.conditions import Facts
 from incidents.errors import Fault, FaultsFound
 from incidents.labels import labels_of
 from incidents.policyfaults import cross_faults
 from incidents.policykeys import (
-    NEEDS,
     Automation,
-    Channel,
     Check,
     Contact,
     Decide,
@@ -273,13 +272,13 @@ class Resolving:
     def channel(self, name: str, channel: Channel) -> Channel:
         reasons: list[str] = []
         update: dict[str, Any] = {}
-        for part in ("url", "from_", "secret", "ca_file", "path"):
+        for part in ("url", "from_", "secret", "token", "ca_file", "path"):
             given = getattr(channel, part)
             if given is None:
                 continue
             value, why = self.value(given.get_secret_value() if isinstance(given, SecretStr) else given)
             update[part] = (SecretStr(value) if isinstance(given, SecretStr) else value) if value else None
-            reasons += [why] if why and part in NEEDS[channel.kind] else []
+            reasons += [why] if why and part in KINDS[channel.kind].needs else []
         resolved = channel.model_copy(update=update)
         if not resolved.is_ready:
             self.unset[name] = "; ".join(reasons) or "its settings are empty"
@@ -292,11 +291,13 @@ class Resolving:
             if contact.channel in self.unset:
                 continue
             address, why = self.value(contact.address)
-            if not address and channels[contact.channel].kind == "email":
+            kind = KINDS[channels[contact.channel].kind]
+            if not address and kind.address != "optional":
                 why = why or "the address is empty"
                 self.notes.append(f"{name} has no address for {contact.channel} ({why}): that contact is left out.")
                 continue
-            kept.append(contact.model_copy(update={"address": address}))
+            wakes = kind.wakes if contact.wakes is None else contact.wakes
+            kept.append(contact.model_copy(update={"address": address, "wakes": wakes}))
         for purpose in ("page", "tell"):
             if not any(purpose in contact.for_ for contact in kept):
                 self.notes.append(f"{name} has no contact left to {purpose}: it goes to the {LOG} channel.")

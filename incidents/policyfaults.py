@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
+from incidents.channelkeys import EVERY, KINDS
 from incidents.errors import Fault
-from incidents.policykeys import NEEDS, TAKES
 from incidents.policymerge import SHIPPED_NAME, Merged
 from incidents.units import duration
 
 Found = tuple[tuple[str | int, ...], str, str]
 UNDEFINED = "which nobody defines"
-COMMON = ("kind", "limits", "fallback")
+SETTINGS = {setting for kind in KINDS.values() for setting in kind.takes}
 
 
 def cross_faults(both: Merged, file: str) -> list[Fault]:
@@ -67,9 +67,21 @@ def _contacts(policy: dict[str, Any]) -> Iterator[Found]:
     for name, person in _map(policy.get("people")).items():
         for n, contact in enumerate(_list(_map(person).get("contacts"))):
             channel = _map(contact).get("channel")
+            path = ("people", name, "contacts", n)
             if isinstance(channel, str) and channel not in channels:
-                path = ("people", name, "contacts", n, "channel")
-                yield path, f"`{name}` is reached by `{channel}`, which is not in `channels`.", _all(channels)
+                yield (
+                    (*path, "channel"),
+                    f"`{name}` is reached by `{channel}`, which is not in `channels`.",
+                    _all(channels),
+                )
+            kind = KINDS.get(str(_map(channels.get(str(channel))).get("kind")))
+            address = str(_map(contact).get("address", ""))
+            if kind and kind.address == "secret" and address and not address.startswith(("env:", "file:")):
+                yield (
+                    (*path, "address"),
+                    f"The address of `{name}` on `{channel}` is a secret.",
+                    "env:NAME or file:PATH",
+                )
 
 
 def _services(policy: dict[str, Any]) -> Iterator[Found]:
@@ -136,17 +148,17 @@ def _channels(policy: dict[str, Any]) -> Iterator[Found]:
     channels = _map(policy.get("channels"))
     for name, channel in channels.items():
         kind = _map(channel).get("kind")
-        if kind not in NEEDS:
+        if kind not in KINDS:
             continue
-        for key in NEEDS[kind]:
+        for key in KINDS[kind].needs:
             if key not in channel:
                 yield ("channels", name), f"The channel `{name}` needs `{key}`.", f"{key}: env:NAME"
         for key in channel:
-            if key in ("url", "from", "secret", "ca_file", "path") and key not in TAKES[kind]:
+            if key in SETTINGS and key not in KINDS[kind].takes:
                 yield (
                     ("channels", name, key),
                     f"A channel of kind {kind} has no `{key}`.",
-                    _all((*COMMON, *TAKES[kind])),
+                    _all((*EVERY, *KINDS[kind].takes)),
                 )
         yield from _fallback(("channels", name, "fallback"), channel.get("fallback"), channels)
     yield from _fallback(("hearing", "fallback"), _map(policy.get("hearing")).get("fallback"), channels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from string import Formatter
 from typing import Annotated, Any, Literal
@@ -15,7 +14,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
-    SecretStr,
     model_validator,
 )
 
@@ -171,7 +169,7 @@ class Severity(Key):
 class Contact(Key):
     channel: str = Field(description="A name of `channels`.")
     address: str = Field(default="", description="Where on that channel; `env:NAME` and `file:PATH` are read.")
-    wakes: YesNo = Field(default=True, description="Whether it wakes somebody at night.")
+    wakes: YesNo | None = Field(default=None, description="Whether it wakes somebody; the kind's where left out.")
     for_: tuple[Purpose, ...] = Field(default=("page", "tell"), alias="for", description="What it is used for.")
 
 
@@ -245,45 +243,6 @@ class OpenRule(Key):
 class SeverityRule(Key):
     when: When = Field(description="Conditions that all hold; an inner list is any-of.")
     severity: str = Field(description="A code of `severities`.")
-
-
-class Limits(Key):
-    per_minute: Whole | None = Field(default=None, ge=1, description="At most so many messages a minute.")
-    per_hour: Whole | None = Field(default=None, ge=1, description="At most so many messages an hour.")
-
-
-class Channel(Key):
-    kind: Literal["email", "webhook", "log"] = Field(description="What it sends by.")
-    url: SecretStr | None = Field(default=None, description="Where it sends: the mail server, or the receiver.")
-    from_: str | None = Field(default=None, alias="from", description="For `email`: the sender's address.")
-    secret: SecretStr | None = Field(default=None, description="For `webhook`: what its bodies are signed with.")
-    ca_file: str | None = Field(default=None, description="The certificate authority, where it is your own.")
-    path: str | None = Field(default=None, description="For `log`: a file, besides the process's own log.")
-    limits: Limits = Field(default=Limits(), description="How much it may send.")
-    fallback: str | None = Field(default=None, description="The channel that takes over when this one fails.")
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether everything that it can't work without is set."""
-        return all(getattr(self, need) for need in NEEDS[self.kind])
-
-    @property
-    def settings(self) -> Mapping[str, str]:
-        """What the channel is built from, secrets in clear."""
-        told = {"url": self.url, "from": self.from_, "secret": self.secret, "ca_file": self.ca_file, "path": self.path}
-        return {
-            name: value.get_secret_value() if isinstance(value, SecretStr) else value
-            for name, value in told.items()
-            if value
-        }
-
-
-NEEDS: dict[str, tuple[str, ...]] = {"email": ("url",), "webhook": ("secret",), "log": ()}
-TAKES: dict[str, tuple[str, ...]] = {
-    "email": ("url", "from", "ca_file"),
-    "webhook": ("url", "secret", "ca_file"),
-    "log": ("path",),
-}
 
 
 class HearingRule(Key):

@@ -79,6 +79,7 @@ class Outcome:
     permanent: bool = False
     channel: str | None = None
     found: Mapping[str, str] = field(default_factory=dict)  # what a question brought back
+    receipt: str | None = None  # the provider can be asked by this what became of the message
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ pytest_plugins = [
     "tests.fixtures.smtp",
     "tests.fixtures.alertmanager",
     "tests.fixtures.recorder",
+    "tests.fixtures.pushover",
+    "tests.fixtures.ntfy",
     "tests.fixtures.desk",
     "tests.fixtures.parts",
 ]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from incidents.channelkeys import KINDS
 from ports.clock import SettableClock
-from worker.channels import CHANNELS, Message, build, capabilities
+from worker.channels import CHANNELS, Message, WithReceipt, build, capabilities
 
 NOW = datetime(2026, 11, 21, 14, 39, tzinfo=UTC)
 LEASE = timedelta(seconds=20)
@@ -44,9 +45,24 @@ def a_message(**changed: Any) -> Message:
 def test_every_channel_says_what_it_can_and_ends_before_a_lease_does() -> None:
     for kind, channel in CHANNELS.items():
         assert channel.kind == kind
-        assert channel.timeout < LEASE
-        assert channel.evidence
-    assert [row["kind"] for row in capabilities()] == ["email", "webhook", "log"]
+        assert channel.can.timeout < LEASE
+        assert channel.can.evidence
+        assert channel.can.permanent
+        assert channel.can.transient
+    assert [row["kind"] for row in capabilities()] == list(CHANNELS)
+
+
+def test_the_policy_knows_every_kind_and_which_of_them_wakes() -> None:
+    assert {kind: channel.can.wakes for kind, channel in CHANNELS.items()} == {
+        name: kind.wakes for name, kind in KINDS.items()
+    }
+
+
+def test_what_brings_a_receipt_of_a_page_can_be_asked_and_withdrawn() -> None:
+    for channel in CHANNELS.values():
+        if issubclass(channel, WithReceipt):
+            assert channel.can.receipt
+            assert channel.can.update
 
 
 def test_the_docs_show_the_same_table() -> None:
@@ -61,7 +77,10 @@ def test_the_docs_show_the_same_table() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "said"),
     [
-        ("pigeon", {}, "accepted: email, webhook, log"),
+        ("pigeon", {}, f"accepted: {', '.join(CHANNELS)}"),
+        ("pushover", {}, "`token` must be an application's token"),
+        ("pushover", {"token": "t" * 30, "url": "ftp://x"}, "http:// or https://"),
+        ("ntfy", {"url": "ntfy.sh"}, "http:// or https://"),
         ("email", {}, "channel mine: `url` must be smtp://"),
         ("email", {"url": "http://mail.example"}, "smtp://"),
         ("email", {"url": "smtp://mail.example:port"}, "port"),

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from ports.clock import Clock, SystemClock
-from worker.channels.channel import Channel, Log, Message
+from worker.channels.channel import Can, Channel, Log, Message, WithReceipt
 from worker.channels.email import EmailChannel
 from worker.channels.log import LogChannel
+from worker.channels.ntfy import NtfyChannel
+from worker.channels.pushover import PushoverChannel
 from worker.channels.webhook import WebhookChannel
 
-__all__ = ["CHANNELS", "Channel", "Message", "build", "capabilities"]
+__all__ = ["CHANNELS", "Channel", "Message", "WithReceipt", "build", "capabilities"]
 
-CHANNELS: dict[str, type[EmailChannel] | type[WebhookChannel] | type[LogChannel]] = {
-    channel.kind: channel for channel in (EmailChannel, WebhookChannel, LogChannel)
+OfOneKind = type[EmailChannel | WebhookChannel | LogChannel | PushoverChannel | NtfyChannel]
+CHANNELS: dict[str, OfOneKind] = {
+    channel.kind: channel for channel in (EmailChannel, WebhookChannel, LogChannel, PushoverChannel, NtfyChannel)
 }
 
 
@@ -27,14 +30,22 @@ def build(kind: str, name: str, settings: Mapping[str, Any], *, log: Log, clock:
 
 def capabilities() -> list[dict[str, str]]:
     """What each channel can do, for the docs, `firedoor check` and the console."""
-    return [
-        {
-            "kind": kind,
-            "wakes": "yes" if channel.wakes else "no",
-            "receipt": "yes" if channel.receipt else "no",
-            "evidence": channel.evidence,
-            "timeout": f"{channel.timeout.total_seconds():g} s",
-            "limits": channel.limits,
-        }
-        for kind, channel in CHANNELS.items()
-    ]
+    return [{"kind": kind, **_said(channel.can)} for kind, channel in CHANNELS.items()]
+
+
+def _said(can: Can) -> dict[str, str]:
+    return {
+        "wakes": _yes_no(can.wakes),
+        "receipt": _yes_no(can.receipt),
+        "acknowledge": _yes_no(can.acknowledge),
+        "update": _yes_no(can.update),
+        "evidence": can.evidence,
+        "timeout": f"{can.timeout.total_seconds():g} s",
+        "limits": can.limits,
+        "for good": can.permanent,
+        "tried again": can.transient,
+    }
+
+
+def _yes_no(holds: bool) -> str:
+    return "yes" if holds else "no"

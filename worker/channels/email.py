@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from incidents.alerts import clean_line, clean_text
 from incidents.promises import Outcome
 from ports.clock import Clock
-from worker.channels.channel import Log, Message
+from worker.channels.channel import Can, Log, Message
 
 CONNECT_SECONDS = 5.0
 WHOLE_SECONDS = 10.0  # of one mail, whatever the server does; a promise's lease is twice as long
@@ -65,11 +65,17 @@ class EmailChannel:
     """Settings: `url` (smtp://, smtp+starttls://, smtps://), `from`, and optionally `ca_file`."""
 
     kind: ClassVar[str] = "email"
-    wakes: ClassVar[bool] = False
-    receipt: ClassVar[bool] = False
-    evidence: ClassVar[str] = "sent, not proven: the mail server took it"
-    timeout: ClassVar[timedelta] = timedelta(seconds=WHOLE_SECONDS)
-    limits: ClassVar[str] = "one address a contact; text 60,000 characters; the mail server's own"
+    can: ClassVar[Can] = Can(
+        wakes=False,
+        receipt=False,
+        acknowledge=False,
+        update=False,
+        evidence="sent, not proven: the mail server took it",
+        timeout=timedelta(seconds=WHOLE_SECONDS),
+        limits="one address a contact; text 60,000 characters; the mail server's own",
+        permanent="5xx to sender, recipient or text",
+        transient="4xx, a refused login, a server that is not reached",
+    )
 
     def __init__(self, name: str, settings: Mapping[str, Any], *, log: Log, clock: Clock) -> None:
         self.name = name

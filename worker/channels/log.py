@@ -12,18 +12,24 @@ from typing import Any, ClassVar
 from incidents.alerts import clean_line
 from incidents.promises import Outcome
 from ports.clock import Clock
-from worker.channels.channel import Log, Message
+from worker.channels.channel import Can, Log, Message
 
 
 class LogChannel:
     """Settings: `path` (optional), a file to which each message is appended as one JSON line."""
 
     kind: ClassVar[str] = "log"
-    wakes: ClassVar[bool] = False
-    receipt: ClassVar[bool] = False
-    evidence: ClassVar[str] = "sent, not proven: the line is written (with `path`: and on disk)"
-    timeout: ClassVar[timedelta] = timedelta(seconds=2)
-    limits: ClassVar[str] = "none"
+    can: ClassVar[Can] = Can(
+        wakes=False,
+        receipt=False,
+        acknowledge=False,
+        update=False,
+        evidence="sent, not proven: the line is written (with `path`: and on disk)",
+        timeout=timedelta(seconds=2),
+        limits="none",
+        permanent="nothing",
+        transient="a file that can't be written",
+    )
 
     def __init__(self, name: str, settings: Mapping[str, Any], *, log: Log, clock: Clock) -> None:
         self.name = name

@@ -17,7 +17,7 @@ from console.openapi import document
 from console.problems import answer_problems, problem
 from console.remembered import Answer, Repeatable, perform_once
 from console.routes import ROUTES, VERSION, Route
-from incidents import briefing, lists, simulation, verbs
+from incidents import briefing, lists, silences, silencing, simulation, verbs
 from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.errors import NotFound, Refused, VersionConflict
@@ -103,7 +103,7 @@ def _post(route: Route, database: Database, book: Book, path: Mapping[str, Any])
     if "version" in answer.content:
         told.set_etag(str(answer.content["version"]))
     if answer.status == 201:
-        told.headers["Location"] = f"/api/v1/incidents/{answer.content['id']}"
+        told.headers["Location"] = answer.content["links"]["self"]
     return told
 
 
@@ -119,11 +119,12 @@ def _simulate(route: Route, database: Database, book: Book, parse: Parse) -> Res
     with database.read() as work:
         reading.actor(work.session, request, book=book, now=work.now)
         now = work.now
+        quiet = silences.in_force(work.session, book=book, now=now)
     source = reading.query(request, route.query).get("source", "alertmanager")
     if source not in book.policy.sources:
         raise NotFound(f"The policy has no source named {source}. Nothing was simulated; it has {_sources(book)}.")
     alerts = parse(source, request.get_data())
-    return jsonify({"alerts": [simulation.simulate(alert, book=book, now=now) for alert in alerts]})
+    return jsonify({"alerts": [simulation.simulate(alert, book=book, now=now, quiet=quiet) for alert in alerts]})
 
 
 # --- reading: route → its facts ---------------------------------------------------------------------------------------
@@ -158,6 +159,17 @@ def _alert(asked: Asked) -> dict[str, Any]:
     return lists.alert_facts(asked.work.session, asked.path["id"])
 
 
+def _silences(asked: Asked) -> dict[str, Any]:
+    filters, limit, cursor = _filters(asked.fields)
+    return lists.silence_list(
+        asked.work.session, filters=filters, limit=limit, cursor=cursor, book=asked.book, now=asked.work.now
+    )
+
+
+def _silence_facts(asked: Asked) -> dict[str, Any]:
+    return lists.silence_facts(asked.work.session, asked.path["id"], book=asked.book, now=asked.work.now)
+
+
 READS: Mapping[str, Callable[[Asked], dict[str, Any]]] = {
     "incidents": _incidents,
     "incident": _incident,
@@ -165,6 +177,8 @@ READS: Mapping[str, Callable[[Asked], dict[str, Any]]] = {
     "pages": _pages,
     "alerts": _alerts,
     "alert": _alert,
+    "silences": _silences,
+    "silence_facts": _silence_facts,
 }
 
 
@@ -219,6 +233,29 @@ def _open_alert(_route: Route, asked: Asked) -> dict[str, Any]:
     return _done(done, asked)
 
 
+def _silence(_route: Route, asked: Asked) -> dict[str, Any]:
+    done = silencing.silence(
+        asked.work.session,
+        matchers=asked.fields["matchers"],
+        lasts=asked.fields["for"],
+        reason=asked.fields["reason"],
+        by=asked.by,
+        now=asked.work.now,
+    )
+    return _silence_done(done, asked)
+
+
+def _lift_silence(_route: Route, asked: Asked) -> dict[str, Any]:
+    done = silencing.lift(asked.work.session, asked.path["id"], by=asked.by, now=asked.work.now)
+    return _silence_done(done, asked)
+
+
+def _silence_done(done: silencing.Done, asked: Asked) -> dict[str, Any]:
+    asked.work.ring(done.bells)
+    facts = lists.silence_facts(asked.work.session, done.silence_id, book=asked.book, now=asked.work.now)
+    return {**facts, "said": done.said}
+
+
 def _replay(_route: Route, asked: Asked) -> dict[str, Any]:
     """Guarded by the state: a delivery that was taken in is never taken in again."""
     session, delivery = asked.work.session, asked.path["id"]
@@ -259,6 +296,8 @@ WRITES: Mapping[str, Callable[[Route, Asked], dict[str, Any]]] = {
     "declare": _declare,
     "open_alert": _open_alert,
     "replay": _replay,
+    "silence": _silence,
+    "lift_silence": _lift_silence,
 }
 
 

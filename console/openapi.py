@@ -147,7 +147,9 @@ def _problem(status: int) -> dict[str, Any]:
 
 def _schema(one: Field) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": one.kind, "description": one.about}
-    if one.kind == "integer":
+    if one.kind == "array":
+        schema["items"] = {"type": "string", "maxLength": one.longest}
+    elif one.kind == "integer":
         schema |= {"minimum": 1, "maximum": 200} if one.name == "limit" else {"minimum": 0}
     elif one.one_of:
         schema["enum"] = list(one.one_of)
@@ -215,7 +217,25 @@ ALERT: dict[str, Any] = {
     "count": {"type": "integer"},
     "decision": MAYBE_TEXT,
     "why": TEXT,
+    "silence": {"type": ["integer", "null"], "description": "The silence that mutes it."},
 }
+SILENCE: dict[str, Any] = {
+    "id": {"type": "integer"},
+    "state": {**TEXT, "enum": ["live", "ended", "lifted"]},
+    "matchers": _list_of({"type": ["string", "array"]}),
+    "starts_at": TIME,
+    "ends_at": TIME,
+    "author": OPEN_OBJECT,
+    "reason": TEXT,
+    "recurring": {"type": "boolean"},
+    "lifted_at": MAYBE_TIME,
+    "lifted_by": {"type": ["object", "null"]},
+    "muted": {"type": "integer", "description": "Firings that woke nobody because of it."},
+    "firing": {"type": "integer", "description": "Alerts that it mutes and that fire now."},
+    "alerts": _list_of(OPEN_OBJECT),
+    "links": OPEN_OBJECT,
+}
+NEEDED_OF_A_SILENCE = ["id", "state", "matchers", "starts_at", "ends_at", "author", "reason", "muted"]
 SCHEMAS: dict[str, Any] = {
     "Incident": _object(INCIDENT, required=["id", "status", "severity", "title", "version"]),
     "Done": _object(
@@ -239,6 +259,19 @@ SCHEMAS: dict[str, Any] = {
         }
     ),
     "Pages": _object({"items": _list_of({"$ref": "#/components/schemas/Page"})}, required=["items"]),
+    "Silence": _object(SILENCE, required=NEEDED_OF_A_SILENCE),
+    "SilenceDone": _object(
+        {**SILENCE, "said": {**TEXT, "description": "What was done, in one sentence."}},
+        required=[*NEEDED_OF_A_SILENCE, "said"],
+    ),
+    "SilenceList": _object(
+        {
+            "items": _list_of({"$ref": "#/components/schemas/Silence"}),
+            "next": MAYBE_TEXT,
+            "windows": _list_of(OPEN_OBJECT),
+        },
+        required=["items", "windows"],
+    ),
     "Simulation": _object({"alerts": _list_of(OPEN_OBJECT)}, required=["alerts"]),
     "Replayed": _object({"id": {"type": "integer"}, "state": TEXT, "said": TEXT}, required=["id", "state", "said"]),
     "Problem": _object(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from incidents.verbs import Actor
 from ports.tokens import hash_token
 
 GREATEST = 2**63 - 1  # of a BIGINT
+MOST_TEXTS = 100  # of a list in a body
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -155,6 +157,8 @@ def _fault(one: Field, value: Any) -> str | None:
         return None
     if one.kind == "integer":
         return _integer_fault(one, value)
+    if one.kind == "array":
+        return _array_fault(one, value)
     if not isinstance(value, str):
         return "must be a text"
     if one.one_of and value not in one.one_of:
@@ -168,6 +172,17 @@ def _fault(one: Field, value: Any) -> str | None:
     if one.form == "date-time" and _time(value) is None:
         return "must be a time with its zone, such as 2026-01-05T14:30:00Z"
     return None
+
+
+def _array_fault(one: Field, value: Any) -> str | None:
+    if not isinstance(value, list) or len(value) > MOST_TEXTS:
+        return f"must be a list of at most {MOST_TEXTS} texts"
+    text = replace(one, kind="string")
+    return next((fault for fault in (_fault(text, each) or _null_fault(each) for each in value) if fault), None)
+
+
+def _null_fault(value: Any) -> str | None:
+    return "must be a list of texts" if value is None else None
 
 
 def _integer_fault(one: Field, value: Any) -> str | None:

@@ -14,7 +14,7 @@ class Field:
     name: str
     about: str
     required: bool = False
-    kind: str = "string"  # string, integer; the words of JSON Schema
+    kind: str = "string"  # string, integer, array (of texts); the words of JSON Schema
     one_of: tuple[str, ...] = ()
     longest: int = 10_000
     form: str = ""  # JSON Schema's format, such as date-time
@@ -217,6 +217,36 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         fields=(Field("severity", "A severity of the policy; the draft's or the mapping's unless told.", longest=40),),
         example={"severity": "P2"},
+    ),
+    Route(
+        "GET",
+        "/silences",
+        "silences",
+        "List silences, the newest first, and the policy's maintenance windows",
+        "SilenceList",
+        query=(Field("state", "Only what is `live`, or `ended`.", one_of=("live", "ended")), LIMIT, CURSOR),
+    ),
+    Route(
+        "POST",
+        "/silences",
+        "silence",
+        "Mute what meets all the matchers, from now on; it is recorded all the same",
+        "SilenceDone",
+        status=201,
+        fields=(
+            Field("matchers", "Conditions as in runbooks; all must hold.", required=True, kind="array", longest=2_000),
+            Field("for", "How long, such as 2h; 30 days at most.", required=True, longest=40),
+            Field("reason", "Why, in one sentence.", required=True, longest=500),
+        ),
+        example={"matchers": ['service="checkout"', 'env="prod"'], "for": "2h", "reason": "The database moves"},
+    ),
+    Route("GET", "/silences/{id}", "silence_facts", "Read one silence, and the alerts that it muted", "Silence"),
+    Route(
+        "POST",
+        "/silences/{id}/lift",
+        "lift_silence",
+        "End a silence now: what it muted and still fires is decided anew",
+        "SilenceDone",
     ),
     Route(
         "POST",

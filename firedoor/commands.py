@@ -140,7 +140,7 @@ def incidents(as_json: bool, status: str, words: str | None, **filters: Any) -> 
             for one in found["items"]
         ],
     )
-    _say_rest(found, "No incident is open." if status == "open" else "No incident is like that.")
+    say_rest(found, "No incident is open." if status == "open" else "No incident is like that.")
 
 
 @click.command("alerts")
@@ -167,7 +167,7 @@ def alerts(as_json: bool, words: str | None, **filters: Any) -> None:
             for one in found["items"]
         ],
     )
-    _say_rest(found, "No alert is like that.")
+    say_rest(found, "No alert is like that.")
 
 
 @click.command("show")
@@ -232,7 +232,7 @@ def _tries(attempts: list[dict[str, Any]]) -> str:
     )
 
 
-def _say_rest(found: dict[str, Any], nothing: str) -> None:
+def say_rest(found: dict[str, Any], nothing: str) -> None:
     from firedoor import screen
 
     if not found["items"]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
-from incidents import escalation, holding, paging, store, tables
+from incidents import escalation, holding, paging, silences, store, tables
 from incidents.book import Book
 from incidents.lifecycle import OPEN
 from incidents.promises import Bell
@@ -19,8 +19,10 @@ def audit(session: Connection, *, book: Book, now: datetime) -> list[Bell]:
     """No open incident that nobody has may be without a future promise. A violation is repaired, counted and shown.
 
     A severity without an escalation path whose audiences are all asked, and a path that ran out of laps, are kept by
-    the list: the latter by "needs a human" and its digest entry.
+    the list: the latter by "needs a human" and its digest entry. Maintenance windows begin here too, with their ends.
     """
+    silences.begin_windows(session, book=book, now=now)
+    silences.owe_overlooked_ends(session, now=now)
     i, p, h = t.incident, t.promise, t.hearing
     waiting = select(p.c.id).where(
         p.c.incident_id == i.c.id, p.c.kind.in_(("page", "escalate", "hold")),

@@ -342,6 +342,7 @@ def alert_outline(row: Row[Any]) -> dict[str, Any]:
         "severity": row.severity,
         "decision": row.decision,
         "why": row.why,
+        "silence": row.silence_id if row.decision == "silenced" else None,
         "runbook": row.runbook,
         "starts_at": iso(row.starts_at),
         "last_seen_at": iso(row.last_seen_at),

@@ -116,6 +116,28 @@ def next_at(calendar: Calendar, what: NextTime, *, after: datetime) -> datetime:
     raise OverflowError(f"no {what} after {after:%Y-%m-%d}")  # only at the end of datetime's years
 
 
+def begins_at(calendar: Calendar, schedule: str, *, after: datetime) -> datetime:
+    """The first beginning of a weekly window later than `after`, in UTC. A holiday is a day like any other."""
+    days, at = read_meeting(schedule)
+    zone = read_zone(calendar.tz)
+    for day in _dates(after.astimezone(zone).date(), zone):
+        if day.weekday() in days and (found := to_utc(day, at, zone)) > after:
+            return found
+    raise OverflowError(f"no {schedule} after {after:%Y-%m-%d}")  # only at the end of datetime's years
+
+
+def began_at(calendar: Calendar, schedule: str, *, by: datetime) -> datetime:
+    """The newest beginning of a weekly window that is not later than `by`, in UTC."""
+    days, at = read_meeting(schedule)
+    zone = read_zone(calendar.tz)
+    today = by.astimezone(zone).date()
+    for n in range(15):  # a week, and another where the zone skipped the date
+        day = today - timedelta(days=n)
+        if day.weekday() in days and _happened(day, zone) and (found := to_utc(day, at, zone)) <= by:
+            return found
+    raise OverflowError(f"no {schedule} before {by:%Y-%m-%d}")  # no zone skips a date in two weeks running
+
+
 def add_working_days(calendar: Calendar, start: datetime, n: int) -> datetime:
     """`start` and `n` working days, at the same time of the wall clock. The day of `start` itself is not counted."""
     if n <= 0:
@@ -150,9 +172,13 @@ def _dates(first: date, zone: ZoneInfo) -> Iterator[date]:
     """The dates from `first` on that really happened in the zone."""
     day = first
     while day < date.max:
-        if to_utc(day, time(12), zone).astimezone(zone).date() == day:
+        if _happened(day, zone):
             yield day
         day += timedelta(days=1)
+
+
+def _happened(day: date, zone: ZoneInfo) -> bool:
+    return to_utc(day, time(12), zone).astimezone(zone).date() == day
 
 
 @lru_cache(maxsize=64)

@@ -154,6 +154,21 @@ class Counts(Condition):
         return f"{self.text}: it fired {self.times(facts)} times in {spoken(self.within)}"
 
 
+Entry = Condition | tuple[Condition, ...]  # one condition, or several of which any may hold
+
+
+def all_hold(entries: Sequence[Entry], facts: Facts) -> bool:
+    """Whether every entry holds."""
+    return all(
+        any(one.holds(facts) for one in entry) if isinstance(entry, tuple) else entry.holds(facts) for entry in entries
+    )
+
+
+def ask_for_nothing(entries: Sequence[Entry]) -> bool:
+    """Whether an alert that says nothing at all meets them: then they choose nothing (Alertmanager's rule, too)."""
+    return all_hold(entries, Facts())
+
+
 def parse(text: str) -> Condition:
     """Read one condition; a ValueError says what is accepted."""
     if not isinstance(text, str) or len(text) > LONGEST or not text.strip():

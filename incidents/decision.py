@@ -15,7 +15,7 @@ from incidents.book import Book
 from incidents.conditions import Facts
 from incidents.runbooks import Runbook
 
-OPEN_IT, SUGGEST, RECORD = "open", "suggest", "record"
+OPEN_IT, SUGGEST, RECORD, SILENCED = "open", "suggest", "record", "silenced"
 
 
 @dataclass(frozen=True, slots=True)

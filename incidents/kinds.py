@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from incidents import asking, delivery, overdue, response, signal, staleness
+from incidents import asking, delivery, overdue, response, signal, silencing, staleness
 from incidents.book import Book
 from incidents.promises import Bell, Outcome, Prepared, Skip
 
@@ -45,6 +45,7 @@ KINDS = {
         Kind("deadline", decide=overdue.deadline_due),
         Kind("hold", decide=hold_due),
         Kind("still_on_it", decide=asking.still_on_it_due),
+        Kind("silence_end", decide=silencing.end_due),
         Kind("stale_check", decide=staleness.stale_due),
         Kind("ask_sender", prepare=staleness.prepare_question, settled=staleness.answered),
     )

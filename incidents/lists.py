@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, and_, func, not_, or_, select
 
-from incidents import briefing, lifecycle, store, tables
+from incidents import briefing, lifecycle, silences, store, tables
 from incidents.book import Book
-from incidents.decision import RECORD, decide, facts_of_row
+from incidents.calendar import begins_at
+from incidents.decision import RECORD, SILENCED, decide, facts_of_row
 from incidents.errors import NotFound
+from incidents.policykeys import Silence
+from incidents.units import spoken
 
 t = tables
 
@@ -128,6 +131,90 @@ def alert_facts(session: Connection, alert_id: int) -> dict[str, Any]:
     if row is None:
         raise NotFound(f"There is no alert {alert_id}.")
     return {**briefing.alert_outline(row), "incident": row.incident_name, "can_open": row.incident_name is None}
+
+
+def silence_list(
+    session: Connection,
+    *,
+    filters: Mapping[str, Any],
+    limit: int = 50,
+    cursor: str | None = None,
+    book: Book,
+    now: datetime,
+) -> dict[str, Any]:
+    """Silences, newest first, with how many alerts each muted; and the windows of the policy, with their next begin."""
+    s = t.silence
+    is_live = and_(s.c.ends_at > now, s.c.lifted_at.is_(None))
+    conditions: list[Any] = [s.c.id < int(cursor)] if cursor else []
+    if filters.get("state"):
+        conditions.append(is_live if filters["state"] == "live" else not_(is_live))
+    limit = min(max(limit, 1), briefing.MOST)
+    rows = session.execute(select(s).where(*conditions).order_by(s.c.id.desc()).limit(limit + 1)).all()
+    shown = rows[:limit]
+    firing = _muted_firing(session, [row.id for row in shown])
+    return {
+        "items": [_silence(row, firing.get(row.id, 0), book, now) for row in shown],
+        "next": str(shown[-1].id) if len(rows) > limit else None,
+        "windows": [_window(one, book, now) for one in book.policy.silences],
+    }
+
+
+def silence_facts(session: Connection, silence_id: int, *, book: Book, now: datetime) -> dict[str, Any]:
+    """One silence with the alerts that it muted last, newest first. Raises NotFound."""
+    s, a = t.silence, t.alert
+    row = session.execute(select(s).where(s.c.id == silence_id)).first()
+    if row is None:
+        raise NotFound(f"There is no silence {silence_id}.")
+    muted = session.execute(
+        select(a, t.incident.c.name.label("incident_name"))
+        .outerjoin(t.incident, t.incident.c.id == a.c.incident_id)
+        .where(a.c.silence_id == silence_id)
+        .order_by(a.c.last_seen_at.desc(), a.c.id.desc())
+        .limit(briefing.MOST)
+    ).all()
+    firing = _muted_firing(session, [silence_id])
+    alerts = [{**briefing.alert_outline(one), "incident": one.incident_name} for one in muted]
+    return {**_silence(row, firing.get(silence_id, 0), book, now), "alerts": alerts}
+
+
+def _muted_firing(session: Connection, ids: Sequence[int]) -> dict[int, int]:
+    a = t.alert
+    mutes = and_(a.c.decision == SILENCED, a.c.status == "firing", a.c.silence_id.in_(ids))
+    counted = select(a.c.silence_id, func.count()).where(mutes).group_by(a.c.silence_id)
+    return {row[0]: row[1] for row in session.execute(counted)} if ids else {}
+
+
+def _silence(row: Row[Any], firing: int, book: Book, now: datetime) -> dict[str, Any]:
+    is_over = row.lifted_at is not None or row.ends_at <= now
+    return {
+        "id": row.id,
+        "state": ("lifted" if row.lifted_by else "ended") if is_over else "live",
+        "matchers": row.matchers,
+        "starts_at": briefing.iso(row.starts_at),
+        "ends_at": briefing.iso(row.ends_at),
+        "author": {"id": row.author, "name": silences.author_name(book, row.author)},
+        "reason": row.reason,
+        "recurring": row.window is not None,
+        "lifted_at": briefing.iso(row.lifted_at) if row.lifted_by else None,
+        "lifted_by": {"id": row.lifted_by, "name": silences.author_name(book, row.lifted_by)}
+        if row.lifted_by
+        else None,
+        "muted": row.muted,
+        "firing": firing,
+        "links": {"self": f"/api/v1/silences/{row.id}", "console": f"/silences/{row.id}"},
+    }
+
+
+def _window(window: Silence, book: Book, now: datetime) -> dict[str, Any]:
+    return {
+        "matchers": silences.written(window.when),
+        "schedule": window.schedule,
+        "tz": book.policy.calendar.tz,
+        "for": spoken(window.for_),
+        "reason": window.reason,
+        "owner": {"id": window.owner, "name": silences.author_name(book, window.owner)},
+        "next_at": briefing.iso(begins_at(book.policy.calendar, window.schedule, after=now)),
+    }
 
 
 def timeline(session: Connection, name: str, *, after: int = 0, limit: int = briefing.MOST) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from incidents.calendar import Calendar
 from incidents.channelkeys import KINDS, Channel
-from incidents.conditions import Facts
+from incidents.conditions import Facts, all_hold
 from incidents.errors import Fault, FaultsFound
 from incidents.labels import labels_of
 from incidents.policyfaults import cross_faults
@@ -46,7 +46,6 @@ from incidents.policykeys import (
     Source,
     StatusPage,
     Team,
-    When,
 )
 from incidents.policymerge import merged
 from incidents.units import spoken
@@ -151,7 +150,7 @@ class Policy(Rules):
     def service_of(self, facts: Facts) -> str | None:
         """The policy's service that claims the alert; else what its labels call it."""
         for name, service in self.services.items():
-            if service.match and _holds(service.match, facts):
+            if service.match and all_hold(service.match, facts):
                 return name
         labels = facts.labels
         if labels.get("service"):
@@ -168,7 +167,7 @@ class Policy(Rules):
     def mapped_severity(self, facts: Facts) -> str | None:
         """The severity that the labels say; None where no rule of `severity_map` fits."""
         facts = self._named_severity(facts)
-        return next((rule.severity for rule in self.severity_map if _holds(rule.when, facts)), None)
+        return next((rule.severity for rule in self.severity_map if all_hold(rule.when, facts)), None)
 
     def decision(self, facts: Facts, severity: str | None, *, armed: bool) -> Decision:
         """What happens to an alert: an armed runbook opens at once, else the first rule of `open` that fits."""
@@ -179,7 +178,7 @@ class Policy(Rules):
             if (
                 (rule.source is None or rule.source == facts.source)
                 and (not rule.severity or severity in rule.severity)
-                and _holds(rule.when, facts)
+                and all_hold(rule.when, facts)
             ):
                 return Decision(rule.decide, rule.wait, _why(rule, facts, severity))
         return Decision("suggest", timedelta(0), "No rule of `open` fits: it is suggested, and a person may open it.")
@@ -324,12 +323,6 @@ def _empty_roles(policy: Policy) -> list[str]:
 
 def _asked(policy: Policy) -> set[str]:
     return {role for row in policy.severities.values() for hears in row.hears for role in hears.who}
-
-
-def _holds(when: When, facts: Facts) -> bool:
-    return all(
-        any(one.holds(facts) for one in entry) if isinstance(entry, tuple) else entry.holds(facts) for entry in when
-    )
 
 
 _DONE = {"open": "it opens", "suggest": "it is suggested, and a person may open it", "record": "it is recorded only"}

@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from incidents.calendar import Zone
-from incidents.conditions import Condition
+from incidents.calendar import Zone, read_meeting
+from incidents.conditions import Condition, ask_for_nothing
 from incidents.conditions import parse as parse_condition
 from incidents.units import NotAccepted, Whole, WorkingDays, YesNo, duration
 
@@ -28,6 +28,7 @@ Purpose = Literal["page", "tell"]
 SOURCE_KINDS = Literal[
     "alertmanager", "sentry", "generic", "grafana", "datadog", "pagerduty", "cloudevents", "sns", "deploys", "heartbeat"
 ]
+LONGEST_SILENCE = timedelta(days=30)
 PROFILES = ("nwire", "alios", "words")
 
 
@@ -91,6 +92,27 @@ def _hours(value: str) -> str:
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
         raise NotAccepted(f"{value!r} is not a span of hours", "22:00-07:00")
     return value
+
+
+def silence_span(lasts: timedelta) -> timedelta:
+    """How long a silence may last: what is quiet for longer is not watched any more."""
+    if not timedelta(0) < lasts <= LONGEST_SILENCE:
+        raise NotAccepted("a silence can't last so long" if lasts else "a silence of no length", "1m to 30d, like 2h")
+    return lasts
+
+
+def _choosing(when: tuple[Any, ...]) -> tuple[Any, ...]:
+    if ask_for_nothing(when):
+        raise NotAccepted("it would silence every alert", 'at least one condition on what an alert says: service="x"')
+    return when
+
+
+def _weekly(schedule: str) -> str:
+    try:
+        read_meeting(schedule)
+    except NotAccepted:
+        raise NotAccepted(f"`{schedule}` is not a schedule", "days and a time: sun 02:00, mon-fri 22:30") from None
+    return schedule
 
 
 Span = Annotated[timedelta, BeforeValidator(_span), PlainSerializer(_written)]
@@ -276,9 +298,15 @@ class Heartbeat(Key):
 
 
 class Silence(Key):
-    when: When = Field(description="Conditions that all hold; an inner list is any-of.")
-    schedule: str = Field(description="When it begins, like `sun 02:00`.")
-    for_: Span = Field(alias="for", description="How long it lasts.")
+    when: Annotated[When, AfterValidator(_choosing)] = Field(
+        description="Conditions that all hold; an inner list is any-of."
+    )
+    schedule: Annotated[str, AfterValidator(_weekly)] = Field(
+        description="When it begins, like `sun 02:00` or `mon-fri 22:30`, in the calendar's time zone."
+    )
+    for_: Annotated[Span, AfterValidator(silence_span)] = Field(
+        alias="for", description="How long it lasts; at most 30 days."
+    )
     reason: str = Field(description="Why.")
     owner: str = Field(description="Who answers for it.")
 

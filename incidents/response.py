@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from incidents import asking, holding, intake, opening, paging, regrade, signal, staleness, store, tables
+from incidents import asking, holding, intake, opening, paging, regrade, signal, silences, staleness, store, tables
 from incidents.alerts import Change
 from incidents.book import Book
 from incidents.decision import OPEN_IT, Decided, decide, facts_of_row
 from incidents.errors import Refused
 from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, next_state
 from incidents.promises import Bell, Wanted, make
+from incidents.silences import InForce
 
 t = tables
 
@@ -50,22 +51,36 @@ def _rows(session: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
 def _fired(
     session: Connection, alerts: Sequence[Row[Any]], decisions: Mapping[int, Decided], *, book: Book, now: datetime
 ) -> list[Bell]:
+    fired = [(alert, decisions.get(alert.id) or decide(facts_of_row(alert, now), book)) for alert in alerts]
+    muting = silences.muting(session, fired, book=book, now=now)
     groups: dict[str, list[tuple[Row[Any], Decided]]] = {}
-    for alert in alerts:
-        decided = decisions.get(alert.id) or decide(facts_of_row(alert, now), book)
+    for alert, decided in fired:
         groups.setdefault(decided.group_key, []).append((alert, decided))
     bells: list[Bell] = []
     for key, members in groups.items():
-        bells += _fired_together(session, key, members, book=book, now=now)
+        bells += _fired_together(session, key, members, muting, book=book, now=now)
     return bells
 
 
 def _fired_together(
-    session: Connection, key: str, members: list[tuple[Row[Any], Decided]], *, book: Book, now: datetime
+    session: Connection,
+    key: str,
+    members: list[tuple[Row[Any], Decided]],
+    muting: Mapping[int, InForce],
+    *,
+    book: Book,
+    now: datetime,
 ) -> list[Bell]:
-    """Alerts of one group key fired: they join the live incident, reopen the one that just ended, or open a new one."""
+    """Alerts of one group key fired: they join the live incident, reopen the one that just ended, or open a new one.
+
+    A silence mutes what would open or reopen. Of an incident that people work on, it mutes nothing.
+    """
     newest = store.newest_by_key(session, key)
     incident = _where_they_belong(session, newest, members)
+    if incident is None or incident.status not in OPEN:
+        members = silences.mute(session, members, muting, book=book)
+        if not members:
+            return []
     if incident is not None:
         return _join(session, incident, members, book=book, now=now)
     ended = newest

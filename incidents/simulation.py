@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from incidents import briefing, escalation, hearing, messages, paging
+from incidents import briefing, escalation, hearing, messages, paging, silences
 from incidents.alerts import Alert, clean_line
 from incidents.book import Book
-from incidents.decision import OPEN_IT, Decided, decide, facts_of
+from incidents.decision import OPEN_IT, SILENCED, SUGGEST, Decided, decide, facts_of
 from incidents.opening import snapshot_of
+from incidents.silences import InForce
 from incidents.units import spoken
 
 
-def simulate(alert: Alert, *, book: Book, now: datetime) -> dict[str, Any]:
-    """The decision and why, the runbooks that matched or not, who hears when by which channel, and the page's facts."""
+def simulate(alert: Alert, *, book: Book, now: datetime, quiet: Sequence[InForce] | None = None) -> dict[str, Any]:
+    """The decision and why, the runbooks that matched or not, who hears when by which channel, and the page's facts.
+
+    `quiet` are the silences in force; the policy's windows alone where nothing else is known.
+    """
     facts = facts_of(
         source=alert.source,
         labels=alert.labels,
@@ -26,12 +31,16 @@ def simulate(alert: Alert, *, book: Book, now: datetime) -> dict[str, Any]:
     )
     decided = decide(facts, book)
     severity = decided.severity or ""
+    found_quiet = silences.windows_in_force(book, now) if quiet is None else quiet
+    is_owed = alert.status == "firing" and decided.decide in (OPEN_IT, SUGGEST)
+    muting = next((one for one in found_quiet if is_owed and one.matches(facts)), None)
     would_open = alert.status == "firing" and decided.decide == OPEN_IT and bool(severity)
     found: dict[str, Any] = {
         "alert": {"title": alert.title, "status": alert.status, "labels": dict(alert.labels)},
-        "decision": decided.decide,
-        "opens": would_open,
-        "why": decided.why if alert.status == "firing" else "It is resolved: a resolve never opens an incident.",
+        "decision": SILENCED if muting else decided.decide,
+        "opens": would_open and muting is None,
+        "why": _why(alert, decided, muting, book),
+        "silenced_until": briefing.iso(muting.ends_at) if muting else None,
         "wait": spoken(decided.wait) if decided.wait else "",
         "severity": decided.severity,
         "service": decided.service,
@@ -50,6 +59,12 @@ def simulate(alert: Alert, *, book: Book, now: datetime) -> dict[str, Any]:
     if severity:
         found |= _who_hears(alert, decided, severity, book=book, now=now)
     return found
+
+
+def _why(alert: Alert, decided: Decided, muting: InForce | None, book: Book) -> str:
+    if alert.status != "firing":
+        return "It is resolved: a resolve never opens an incident."
+    return muting.why(decided, book) if muting else decided.why
 
 
 def _who_hears(alert: Alert, decided: Decided, severity: str, *, book: Book, now: datetime) -> dict[str, Any]:

@@ -122,7 +122,7 @@ alert = Table(
     Column("severity", Text),
     Column("incident_id", Id, ForeignKey("incident.id")),
     Column("inbox_id", Id),
-    Column("silence_id", Id),  # the silence that mutes it now
+    Column("silence_id", Id),  # the silence that muted it last; it mutes it now where the decision is `silenced`
     UniqueConstraint("source", "fingerprint"),
     Index("ix_alert_incident_id", "incident_id"),
     Index("ix_alert_decision_last_seen_at", "decision", "last_seen_at"),
@@ -340,8 +340,8 @@ silence = Table(
     Column("reason", Text, nullable=False),
     Column("window", Text),  # the policy's recurring silence that made it; null where a person did
     Column("created_at", Utc, nullable=False),
-    Column("lifted_at", Utc),
-    Column("lifted_by", Text),
+    Column("lifted_at", Utc),  # when it was over: by a person, or by its end
+    Column("lifted_by", Text),  # null where its end came
     Column("muted", Integer, nullable=False, default=0),  # firings that woke nobody because of it
     UniqueConstraint("window", "starts_at"),
     Index("ix_silence_ends_at", "ends_at"),

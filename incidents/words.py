@@ -22,6 +22,7 @@ TIMELINE = {
     "fired": "Firing: {title}.",
     "joined": "One more alert joined: {title}.",
     "fired.again": "Firing again: {title}.",
+    "silence.ended": "Silence {silence} muted it until now. It still fires, so it is decided anew.",
     "held": "{title} fires again right after its resolve. Waiting until {until}, in case it is a slower peer's old news.",
     "cleared.alert": "Resolved by its sender: {title}.",
     "signal.clear": "The signal is clear: nothing of this incident fires any more.",

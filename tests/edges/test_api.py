@@ -372,3 +372,38 @@ def _references(value: Any) -> list[str]:
     if isinstance(value, list):
         return [found for inner in value for found in _references(inner)]
     return []
+
+
+def test_a_silence_is_made_once_however_often_it_is_sent(api: Api) -> None:
+    body = {"matchers": ['service="checkout"'], "for": "2h", "reason": "The database moves"}
+
+    made = [api.post("/silences", body, Idempotency_Key="move") for _ in range(2)]
+
+    assert [one.status_code for one in made] == [201, 201]
+    assert made[0].headers["Location"] == "/api/v1/silences/1"
+    assert made[0].get_json() == made[1].get_json()
+    assert api.count(tables.silence) == 1
+    lifted = [api.post("/silences/1/lift", Idempotency_Key="lift") for _ in range(2)]
+    assert [one.status_code for one in lifted] == [200, 200]
+    is_problem(api.post("/silences/1/lift"), 409, "silence.over")
+    is_problem(api.get("/silences/2"), 404, "not_found")
+
+
+def test_the_matchers_of_a_silence_are_a_list_of_texts(api: Api) -> None:
+    for wrong in ("service=x", ["service=x", 7], [None], [["service=x"]], ["\0"], ["x=y"] * 101, {}):
+        body = {"matchers": wrong, "for": "2h", "reason": "why"}
+        told = is_problem(api.post("/silences", body), 422, "malformed")
+        assert [one["field"] for one in told["errors"]] == ["matchers"], wrong
+    is_problem(api.post("/silences", {"matchers": [], "for": "2h", "reason": "why"}), 422, "field.matchers")
+
+
+def test_silences_are_listed_a_page_at_a_time(api: Api) -> None:
+    for n in range(3):
+        assert api.post("/silences", {"matchers": [f"service=s{n}"], "for": "2h", "reason": "why"}).status_code == 201
+
+    first = api.get("/silences?limit=2").get_json()
+    rest = api.get(f"/silences?limit=2&cursor={first['next']}").get_json()
+
+    assert [one["id"] for one in first["items"] + rest["items"]] == [3, 2, 1]
+    assert rest["next"] is None
+    assert api.get("/silences?state=ended").get_json()["items"] == []

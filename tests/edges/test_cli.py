@@ -271,3 +271,31 @@ def test_an_address_that_is_not_firedoor_is_said(desk: Desk, at_desk: Shell) -> 
     at_desk.environ["FIREDOOR_URL"] += "/console"
     told = at_desk("incidents", code=3).stderr
     assert "not Firedoor's API" in told
+
+
+# --- silences ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_silence_is_added_listed_shown_and_lifted(at_desk: Shell, desk: Desk) -> None:
+    assert "No silence is live." in at_desk("silence", "list").stdout
+    added = at_desk("silence", "add", 'service="webapp-prod"', 'env!="dev"', "--for", "2h", "--reason", "It moves")
+    assert "Silence 1 mutes what matches for 2 h, until 21 Nov 16:37 UTC." in " ".join(added.stdout.split())
+    desk.alertmanager_says("firing")
+
+    listed = at_desk("silence", "list").stdout
+    assert 'service="webapp-prod", env!="dev"' in listed
+    assert at_desk.json("silence", "list")["items"][0]["muted"] == 1
+    assert "DBConnectionErrors" in at_desk("silence", "show", "1").stdout
+    assert "silenced" in at_desk("alerts", "--decision", "silenced").stdout
+
+    assert "is lifted" in at_desk("silence", "lift", "1").stdout
+    assert "already" in at_desk("silence", "lift", "1", code=1).stderr
+    assert [one["state"] for one in at_desk.json("silence", "list", "--state", "ended")["items"]] == ["lifted"]
+    desk.settle()
+    assert ("page", "ada") in desk.heard()
+
+
+def test_a_silence_that_would_mute_everything_is_refused(at_desk: Shell) -> None:
+    told = at_desk("silence", "add", 'alertname=~".*"', "--for", "2h", "--reason", "quiet", code=1).stderr
+    assert "would mute every alert" in told
+    at_desk("silence", "add", "--for", "2h", "--reason", "quiet", code=2)

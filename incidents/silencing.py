@@ -1,0 +1,118 @@
+"""Silences as people ask for them and lift them, and what happens when one ends: what still fires is decided anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from incidents import promises, response, silences, store, tables
+from incidents.alerts import Change, clean_line
+from incidents.book import Book
+from incidents.conditions import ask_for_nothing, parse
+from incidents.errors import Malformed, NotFound, Refused
+from incidents.policykeys import silence_span
+from incidents.promises import Bell, make
+from incidents.units import NotAccepted, duration, spoken
+from incidents.verbs import Actor
+
+t = tables
+MOST_MATCHERS = 20
+LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a silence: which one, what fell due by it, and a sentence for the person who pressed."""
+
+    silence_id: int
+    bells: list[Bell]
+    said: str
+
+
+def silence(session: Connection, *, matchers: Sequence[str], lasts: str, reason: str, by: Actor, now: datetime) -> Done:
+    """Mute what meets all the matchers, from now on for as long as it lasts."""
+    wanted = _matchers(matchers)
+    span = _span(lasts)
+    reason = clean_line(reason, LONGEST_REASON)
+    if not reason:
+        raise Malformed("field.reason", "A silence needs a reason: others read it at night. Nothing was silenced.")
+    ends = now + span
+    made = silences.write(session, wanted, begins=now, ends=ends, author=by.person, reason=reason, now=now)
+    assert made is not None  # only a window can have begun already
+    said = (
+        f"Silence {made} mutes what matches for {spoken(span)}, until {ends:%d %b %H:%M} UTC. What fires is recorded."
+    )
+    return Done(made, [], said)
+
+
+def _matchers(matchers: Sequence[str]) -> list[str]:
+    wanted = [one.strip() for one in matchers if one.strip()]
+    if not wanted:
+        raise Malformed(
+            "field.matchers",
+            "A silence without matchers would mute every alert. Nothing was silenced. Say what to mute: "
+            'service="checkout".',
+        )
+    if len(wanted) > MOST_MATCHERS:
+        raise Malformed("field.matchers", f"At most {MOST_MATCHERS} matchers a silence. Nothing was silenced.")
+    try:
+        entries = [parse(one) for one in wanted]
+    except NotAccepted as wrong:
+        raise Malformed("field.matchers", f"Nothing was silenced: {wrong}.") from None
+    if ask_for_nothing(entries):
+        raise Malformed(
+            "field.matchers",
+            "These matchers ask for nothing that an alert must have, so they would mute every alert, or nearly. "
+            'Nothing was silenced. Name what to mute with = or =~: service="checkout".',
+        )
+    return wanted
+
+
+def _span(lasts: str) -> timedelta:
+    try:
+        return silence_span(duration(lasts.strip()))
+    except NotAccepted as wrong:
+        raise Malformed("field.for", f"Nothing was silenced: {wrong}.") from None
+
+
+def lift(session: Connection, silence_id: int, *, by: Actor, now: datetime) -> Done:
+    """End a silence before its time: what it mutes and still fires is decided anew at once."""
+    s, p = t.silence, t.promise
+    row = session.execute(select(s).where(s.c.id == silence_id).with_for_update()).first()
+    if row is None:
+        raise NotFound(f"There is no silence {silence_id}. Nothing was lifted.")
+    if row.lifted_at is not None or row.ends_at <= now:
+        ended = row.lifted_at or row.ends_at
+        raise Refused(
+            "silence.over", f"Silence {silence_id} ended on {ended:%d %b at %H:%M} UTC already. Nothing was changed."
+        )
+    silences.end(session, silence_id, by=by.person, now=now)
+    promises.cancel(session, p.c.key == silences.promise_of_end(silence_id, due_at=now).key, why="lifted", now=now)
+    bells = make(session, [silences.promise_of_end(silence_id, due_at=now, tag="lifted")], now=now)
+    return Done(
+        silence_id, bells, f"Silence {silence_id} is lifted. What it muted and still fires is decided anew now."
+    )
+
+
+def end_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
+    """A silence is over. What it muted and still fires is decided as if it fired now."""
+    silence_id = row.facts["silence"]
+    silences.end(session, silence_id, now=now)
+    muted = silences.muted_by(session, silence_id)
+    bells = response.triage(session, [Change(one, "fired") for one in muted], book=book, now=now)
+    _say_so(session, silence_id, muted, now=now)
+    if len(muted) == silences.AT_ONCE:
+        bells += make(session, [silences.promise_of_end(silence_id, due_at=now, tag=f"after-{row.id}")], now=now)
+    return bells
+
+
+def _say_so(session: Connection, silence_id: int, muted: Sequence[int], *, now: datetime) -> None:
+    """Each incident that came of it says why it begins only now."""
+    a = t.alert
+    opened = select(a.c.incident_id).where(a.c.id.in_(muted), a.c.decision == "open", a.c.incident_id.is_not(None))
+    for incident_id in sorted(set(session.execute(opened).scalars())) if muted else []:
+        store.write(session, incident_id, "silence.ended", now=now, silence=silence_id)

@@ -1,0 +1,100 @@
+"""What a silence may say, when a maintenance window begins, and what the policy refuses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from incidents.book import Book
+from incidents.calendar import Calendar, began_at, begins_at
+from incidents.conditions import ask_for_nothing, parse
+from incidents.errors import FaultsFound
+from incidents.library import Library
+from incidents.policy import load_policy
+from incidents.silences import read_matchers, windows_in_force, written
+
+WINDOW = '{when: [%s], schedule: "%s", for: %s, reason: rebuild, owner: me}'
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def policy(when: str = "'service=\"batch\"'", schedule: str = "sun 02:00", lasts: str = "2h", more: str = "") -> str:
+    return f"people: {{me: {{name: Me}}}}\nsilences:\n  - {WINDOW % (when, schedule, lasts)}\n{more}"
+
+
+@pytest.mark.parametrize(
+    ("tz", "schedule", "now", "began", "begins"),
+    [
+        ("UTC", "sun 02:00", "2026-11-22 02:00", "2026-11-22 02:00", "2026-11-29 02:00"),
+        ("UTC", "sun 02:00", "2026-11-22 01:59", "2026-11-15 02:00", "2026-11-22 02:00"),
+        ("UTC", "mon-fri 22:30", "2026-11-22 12:00", "2026-11-20 22:30", "2026-11-23 22:30"),
+        ("Europe/Istanbul", "sun 02:00", "2026-11-22 12:00", "2026-11-21 23:00", "2026-11-28 23:00"),
+        ("America/New_York", "sun 02:30", "2026-03-09 00:00", "2026-03-08 07:30", "2026-03-15 06:30"),  # skipped
+        ("America/New_York", "sun 01:30", "2026-11-01 06:30", "2026-11-01 05:30", "2026-11-08 06:30"),  # twice
+        ("Pacific/Apia", "fri 09:30", "2012-01-01 00:00", "2011-12-23 19:30", "2012-01-05 19:30"),  # never was
+    ],
+)
+def test_a_window_begins_at_its_wall_clock_time(tz: str, schedule: str, now: str, began: str, begins: str) -> None:
+    calendar = Calendar(tz=tz)
+
+    assert began_at(calendar, schedule, by=utc(now)) == utc(began)
+    assert begins_at(calendar, schedule, after=utc(now)) == utc(begins)
+
+
+def test_a_window_lasts_its_time_though_the_clock_changes() -> None:
+    book = Book(load_policy(policy(more="calendar: {tz: America/New_York}\n"), "f.yaml", lookup=lambda _: None),
+                Library([]))  # fmt: skip
+
+    (one,) = windows_in_force(book, utc("2026-03-08 08:00"))  # 02:00 is skipped: it begins at 03:00, 07:00 UTC
+    assert one.ends_at == utc("2026-03-08 09:00")
+    assert windows_in_force(book, utc("2026-03-08 06:59")) == []
+    assert windows_in_force(book, utc("2026-03-08 09:00")) == []
+
+
+@pytest.mark.parametrize(
+    ("conditions", "nothing"),
+    [
+        ((), True),
+        (('alertname=~".*"',), True),
+        (('env!="prod"', 'team=~"a|"'), True),
+        (('env!="prod"', 'service="checkout"'), False),
+        (("source=alertmanager",), False),
+        (("value > 5",), False),
+    ],
+)
+def test_matchers_must_ask_for_something(conditions: tuple[str, ...], nothing: bool) -> None:
+    assert ask_for_nothing([parse(one) for one in conditions]) is nothing
+
+
+def test_matchers_are_read_as_they_were_written() -> None:
+    entries = read_matchers(['service="a"', ['env="x"', 'env="y"']])
+
+    assert written(entries) == ['service="a"', ['env="x"', 'env="y"']]
+    assert [len(one) if isinstance(one, tuple) else 1 for one in entries] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (policy(when=""), "would silence every alert"),
+        (policy(when="'env!=prod'"), "would silence every alert"),
+        (policy(schedule="02:00"), "is not a schedule"),
+        (policy(schedule="someday 02:00"), "is not a schedule"),
+        (policy(lasts="31d"), "can't last so long"),
+        (policy(lasts="0s"), "of no length"),
+    ],
+)
+def test_a_window_that_is_no_choice_is_a_fault_with_its_line(text: str, fault: str) -> None:
+    with pytest.raises(FaultsFound) as found:
+        load_policy(text, "firedoor.yaml", lookup=lambda _: None)
+
+    assert [(one.line, fault in one.what + one.accepted) for one in found.value.faults] == [(3, True)]
+
+
+def test_a_window_may_last_thirty_days() -> None:
+    (window,) = load_policy(policy(lasts="30d"), "f.yaml", lookup=lambda _: None).silences
+
+    assert window.for_ == timedelta(days=30)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from console.facts import name_of
 from console.session import Sessions, SignedIn
 from console.showing import is_web_link, time_words
 from incidents.book import Book
-from incidents.errors import FiredoorError, NotFound, Refused
+from incidents.errors import Fault, FiredoorError, NotFound, Refused
 from incidents.verbs import Actor
 from ports.database import Database, StoreDown
 from templates.render import render
@@ -35,12 +35,14 @@ class Frame:
         public_url: str,
         secret: str,
         health: Callable[[], Mapping[str, Any]],
+        refused: Callable[[], Sequence[Fault]],
         sign_in_with: str,
     ) -> None:
         self.database = database
         self.book = book
         self.public_url = public_url.rstrip("/")
         self.health = health
+        self.refused = refused
         self.sign_in_with = sign_in_with
         self.sessions = Sessions(database, secret, public_url)
         self._said = URLSafeSerializer(secret, salt="said")
@@ -62,6 +64,7 @@ class Frame:
             "said": self._read_said(),
             "refusal": "",
             "notes": book.policy.notes,
+            "policy_faults": [str(fault) for fault in self.refused()] if me else [],
             "troubles": [],
             "css": ASSETS["console.css"],
             "js": ASSETS["console.js"],

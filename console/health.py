@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -13,6 +13,8 @@ from flask import Blueprint, Response, jsonify
 from sqlalchemy import Connection, insert, select, update
 
 from console.metrics import Sample, exposition, measure
+from console.troubles import refusal_words
+from incidents.errors import Fault
 from incidents.tables import counter, part
 from ports.database import Database, StoreDown, Work
 
@@ -30,6 +32,7 @@ class Checks:
 
     database: Database
     redis_ping: Callable[[], bool] | None
+    refused: Callable[[], Sequence[Fault]] = tuple
     _answer: tuple[dict[str, Any], int] | None = None
     _looked_at: float = 0.0
     _lock: Lock = field(default_factory=Lock)
@@ -43,7 +46,9 @@ class Checks:
 
     def _look(self) -> tuple[dict[str, Any], int]:
         """503 only where an alert can't be stored: everything else delays at most, and the row waits."""
+        refused = self.refused()
         parts: dict[str, Part] = {"redis": self._redis()}
+        parts["policy"] = {"ok": not refused, "reason": refusal_words(refused)}
         try:
             self.database.perform(_write_something)
             with self.database.read() as work:
@@ -69,10 +74,11 @@ def health(
     redis_ping: Callable[[], bool] | None,
     doorbell_failures: Callable[[], int],
     version: str,
+    refused: Callable[[], Sequence[Fault]] = tuple,
 ) -> Blueprint:
     """The blueprint, at the root. Without a Redis address `redis_ping` is None."""
     blueprint = Blueprint("health", __name__)
-    checks = Checks(database, redis_ping)
+    checks = Checks(database, redis_ping, refused)
 
     @blueprint.get("/healthz")
     def healthz() -> Response:
@@ -94,6 +100,13 @@ def health(
                 about="Bells not heard by Redis, since this process began.",
             ),
         ]
+        samples.append(
+            Sample(
+                "firedoor_policy_faults",
+                len(refused()),
+                about="Faults of saved files that are refused; the versions before stay in force.",
+            )
+        )
         samples += measure(database)
         return Response(exposition(samples), content_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint
@@ -14,6 +14,7 @@ from console.frame import Frame
 from console.links import ReadLink, links
 from console.pages import pages
 from incidents.book import Book
+from incidents.errors import Fault
 from ports.database import Database
 
 
@@ -25,10 +26,12 @@ def console(
     public_url: str,
     secret: str,
     health: Callable[[], Mapping[str, Any]],
+    refused: Callable[[], Sequence[Fault]] = tuple,
     sign_in_with: str = "firedoor users signin PERSON",
 ) -> list[Blueprint]:
     """Everything that shows. `health` is what /readyz says; `sign_in_with` is the command that makes a new link."""
     frame = Frame(
-        database=database, book=book, public_url=public_url, secret=secret, health=health, sign_in_with=sign_in_with
-    )
+        database=database, book=book, public_url=public_url, secret=secret, health=health, refused=refused,
+        sign_in_with=sign_in_with,
+    )  # fmt: skip
     return [pages(frame), deeds(frame), doors(frame), links(frame, read_link), assets()]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
+from incidents.errors import Fault
+
+ON_EVERY_PAGE = "policy"  # base.html shows its faults with their lines
+MOST_PLACES = 5
 GRAVE = ("database", "clock")  # without them an alert or a deadline is late; the others only make it a second slower
 
 
@@ -13,6 +18,17 @@ def troubles(health: Mapping[str, Any]) -> list[dict[str, Any]]:
     unwell = [
         {"what": name.replace("_", " ").capitalize(), "why": part.get("reason", ""), "grave": name in GRAVE}
         for name, part in health.get("parts", {}).items()
-        if not part.get("ok", True)
+        if not part.get("ok", True) and name != ON_EVERY_PAGE
     ]
     return sorted(unwell, key=lambda trouble: not trouble["grave"])
+
+
+def refusal_words(refused: Sequence[Fault]) -> str:
+    """Which saved files are refused and where, in one sentence for anybody: a fault's text may quote the file."""
+    if not refused:
+        return "The policy and the runbooks are as they were saved."
+    places = list(dict.fromkeys(f"{PurePath(one.file).name}:{one.line}" for one in refused))
+    more = f" and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
+    return (
+        f"Saved with a fault and refused, the version before stays in force: {', '.join(places[:MOST_PLACES])}{more}."
+    )

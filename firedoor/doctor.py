@@ -48,6 +48,7 @@ def examine(settings: Settings, *, now: datetime, send_to: str | None = None) ->
     checked = check(settings)
     yield from (Finding("policy and runbooks", "fault", str(fault)) for fault in checked.faults)
     if checked.book is None:
+        yield Finding("policy", "warning", "a Firedoor that runs keeps the version before; a start would fail")
         return
     if not checked.faults:
         where = settings.policy_path or "the shipped policy"

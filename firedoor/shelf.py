@@ -28,7 +28,9 @@ class Shelf:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.faults: list[Fault] = []  # of the newest reading: a refused policy, and runbooks that are not armed
+        self.faults: list[Fault] = []  # of the newest reading: what is refused, and runbooks that are not armed
+        self.refused: list[Fault] = []  # of these: files whose version before stays in force
+        self._good: dict[str, Runbook] = {}  # the last good version of each runbook
         self._lock = threading.Lock()
         self._looked_at = self.clock.monotonic()
         self._seen = self._look()
@@ -43,6 +45,11 @@ class Shelf:
                 self._read_if_changed()
             return self._book
 
+    def refusals(self) -> list[Fault]:
+        """What was saved with a fault, so that the version before stays in force. Empty when all is well."""
+        self.current()
+        return list(self.refused)
+
     def _read_if_changed(self) -> None:
         seen = self._look()
         if seen == self._seen:
@@ -52,8 +59,9 @@ class Shelf:
             self._book = self._read()
             log.info("book.read", policy=self._book.policy.digest, runbooks=len(self._book.runbooks.all))
         except FaultsFound as refused:
-            self.faults = refused.faults
-            log.error("book.refused", faults=[str(fault) for fault in refused.faults])
+            self.faults = self.refused = refused.faults
+        if self.refused:
+            log.error("book.refused", faults=[str(fault) for fault in self.refused])
 
     def _look(self) -> Seen:
         paths = [*self._runbook_files(), *([self.settings.policy_path] if self.settings.policy_path else [])]
@@ -61,9 +69,11 @@ class Shelf:
 
     def _read(self) -> Book:
         policy = self._read_policy()
-        runbooks, unreadable = self._read_runbooks()
+        runbooks, refused, unreadable = self._read_runbooks()
         library = Library(runbooks)
-        self.faults = unreadable + [fault for runbook in runbooks for fault in runbook.faults]
+        self._good = {runbook.name: runbook for runbook in runbooks if not runbook.faults}
+        self.refused = refused
+        self.faults = refused + unreadable + [fault for runbook in runbooks for fault in runbook.faults]
         self.faults += check_library(
             library,
             roles=policy.roles_known,
@@ -85,16 +95,26 @@ class Shelf:
             raise FaultsFound([_unreadable(path, error)]) from error
         return load_policy(text, str(path), lookup=self.settings.lookup)
 
-    def _read_runbooks(self) -> tuple[list[Runbook], list[Fault]]:
-        """Every runbook that can be read. One bad file never keeps the others from being used."""
+    def _read_runbooks(self) -> tuple[list[Runbook], list[Fault], list[Fault]]:
+        """Every runbook that can be read, the faults of those kept as they were, and of those that can't be read.
+
+        One bad file never keeps the others from being used; and where an earlier version of it was good, that one
+        stays: a slip in an editor must not disarm what would have paged somebody.
+        """
         runbooks: list[Runbook] = []
-        faults: list[Fault] = []
+        refused: list[Fault] = []
+        unreadable: list[Fault] = []
         for path in self._runbook_files():
+            good = self._good.get(path.stem)
             try:
-                runbooks.append(parse_runbook(path.read_text(encoding="utf-8"), path.stem))
+                runbook = parse_runbook(path.read_text(encoding="utf-8"), path.stem)
             except (OSError, ValueError) as error:
-                faults.append(_unreadable(path, error))
-        return runbooks, faults
+                (refused if good else unreadable).append(_unreadable(path, error))
+                runbooks += [good] if good else []
+                continue
+            refused += runbook.faults if good else ()
+            runbooks.append(good if good and runbook.faults else runbook)
+        return runbooks, refused, unreadable
 
     def _runbook_files(self) -> list[Path]:
         files = self.settings.runbooks_path.glob("*.md")

@@ -22,7 +22,8 @@ def create_app(house: House) -> Flask:
     """Everything that speaks HTTP. Each part gets what it may know, and nothing more."""
     settings, database, book = house.settings, house.database, house.book
     ping = house.doorbell.ping if settings.redis_url else None
-    checks = Checks(database, ping)
+    refused = house.shelf.refusals
+    checks = Checks(database, ping, refused)
     app = Flask("firedoor", static_folder=None, template_folder=None)
     for blueprint in (
         api(database=database, book=book, parse=lambda source, body: parse(house, source, body)),
@@ -31,6 +32,7 @@ def create_app(house: House) -> Flask:
             redis_ping=ping,
             doorbell_failures=lambda: house.doorbell.failed,
             version=__version__,
+            refused=refused,
         ),
         *console(
             database=database,
@@ -39,6 +41,7 @@ def create_app(house: House) -> Flask:
             public_url=settings.public_url,
             secret=settings.secret_key,
             health=lambda: checks.readiness()[0],
+            refused=refused,
             sign_in_with="firedoor users signin PERSON",
         ),
     ):

@@ -13,6 +13,7 @@ from typing import Any
 
 from incidents.book import Book
 from incidents.conditions import Facts
+from incidents.policy import Mapped
 from incidents.runbooks import Runbook
 
 OPEN_IT, SUGGEST, RECORD, SILENCED = "open", "suggest", "record", "silenced"
@@ -97,12 +98,13 @@ def decide(facts: Facts, book: Book) -> Decided:
     runbook = book.runbooks.match(facts)
     service = policy.service_of(facts)
     team, claimed = policy.team_of(service)
-    severity = runbook.severity if runbook and runbook.severity else policy.mapped_severity(facts)
+    mapped = policy.severity_rule(facts)
+    severity = runbook.severity if runbook and runbook.severity else mapped.severity if mapped else None
     decision = policy.decision(facts, severity, armed=runbook is not None)
     return Decided(
         decide=decision.decide,
         wait=decision.wait,
-        why=_why(decision.why, runbook, severity, facts),
+        why=_why(decision.why, runbook, mapped, facts),
         severity=severity,
         runbook=runbook,
         service=service,
@@ -113,12 +115,12 @@ def decide(facts: Facts, book: Book) -> Decided:
     )
 
 
-def _why(why: str, runbook: Runbook | None, severity: str | None, facts: Facts) -> str:
+def _why(why: str, runbook: Runbook | None, mapped: Mapped | None, facts: Facts) -> str:
     if runbook is not None:
         return f"The runbook “{runbook.title}” is armed and matches: it opens, and pages at once."
     said = facts.labels.get("severity")
-    if severity is not None:
-        about = f"its severity label maps to {severity}"
+    if mapped is not None:
+        about = f"rule {mapped.n} of `severity_map` says {mapped.severity}"
     else:
         about = f"its severity label “{said}” is mapped nowhere" if said else "it has no severity label"
     return f"No armed runbook matches, and {about}. {why}"

@@ -66,6 +66,13 @@ class Decision(NamedTuple):
     why: str
 
 
+class Mapped(NamedTuple):
+    """A severity that the labels say, and the place of the rule of `severity_map` that says so, from 1."""
+
+    n: int
+    severity: str
+
+
 class Claim(NamedTuple):
     """The team that answers, and whether the policy gave it the service or it is only the default."""
 
@@ -166,21 +173,29 @@ class Policy(Rules):
 
     def mapped_severity(self, facts: Facts) -> str | None:
         """The severity that the labels say; None where no rule of `severity_map` fits."""
+        rule = self.severity_rule(facts)
+        return rule.severity if rule else None
+
+    def severity_rule(self, facts: Facts) -> Mapped | None:
+        """The first rule of `severity_map` that fits, with its place in it."""
         facts = self._named_severity(facts)
-        return next((rule.severity for rule in self.severity_map if all_hold(rule.when, facts)), None)
+        fitting = (Mapped(n, one.severity) for n, one in enumerate(self.severity_map, 1) if all_hold(one.when, facts))
+        return next(fitting, None)
 
     def decision(self, facts: Facts, severity: str | None, *, armed: bool) -> Decision:
         """What happens to an alert: an armed runbook opens at once, else the first rule of `open` that fits."""
         if armed:
             return Decision("open", timedelta(0), "An armed runbook matches: it opens, and pages at once.")
         facts = self._named_severity(facts)
-        for rule in self.open:
+        for n, rule in enumerate(self.open, 1):
             if (
                 (rule.source is None or rule.source == facts.source)
                 and (not rule.severity or severity in rule.severity)
                 and all_hold(rule.when, facts)
             ):
-                return Decision(rule.decide, rule.wait, _why(rule, facts, severity))
+                if rule.decide == "open" and severity is None:
+                    return Decision("suggest", timedelta(0), f"{_because(n, rule, facts, severity)}: {_UNMAPPED}.")
+                return Decision(rule.decide, rule.wait, _why(n, rule, facts, severity))
         return Decision("suggest", timedelta(0), "No rule of `open` fits: it is suggested, and a person may open it.")
 
     def contacts(self, person: str, purpose: Purpose) -> list[Contact]:
@@ -326,19 +341,22 @@ def _asked(policy: Policy) -> set[str]:
 
 
 _DONE = {"open": "it opens", "suggest": "it is suggested, and a person may open it", "record": "it is recorded only"}
+_UNMAPPED = "it would open, but no rule of `severity_map` fits, so it is suggested"
 
 
-def _why(rule: OpenRule, facts: Facts, severity: str | None) -> str:
+def _why(n: int, rule: OpenRule, facts: Facts, severity: str | None) -> str:
+    wait = f", and pages after {spoken(rule.wait)} unless it clears" if rule.decide == "open" and rule.wait else ""
+    return f"{_because(n, rule, facts, severity)}: {_DONE[rule.decide]}{wait}."
+
+
+def _because(n: int, rule: OpenRule, facts: Facts, severity: str | None) -> str:
+    """Which rule decided, so that whoever wants it otherwise knows where to look, and what made it fit."""
     reasons = [_one_why(entry, facts) for entry in rule.when]
     if rule.severity:
-        reasons.append(f"the mapping says {severity}")
+        reasons.append(f"the severity is {severity}")
     if rule.source:
         reasons.append(f"it came from {rule.source}")
-    if not reasons:
-        reasons = ["no earlier rule of `open` fits"]
-    wait = f", and pages after {spoken(rule.wait)} unless it clears" if rule.decide == "open" and rule.wait else ""
-    said = f"{' and '.join(reasons)}: {_DONE[rule.decide]}{wait}."
-    return said[0].upper() + said[1:] if rule.when == () else said
+    return f"Rule {n} of `open` decides ({' and '.join(reasons) or 'no earlier one fits'})"
 
 
 def _one_why(entry: Any, facts: Facts) -> str:

@@ -81,3 +81,12 @@ def test_what_opens_by_itself_takes_no_severity_from_a_draft() -> None:
     found = decide(facts(alertname="ShopDown", severity="critical"), Book(DRAFT))  # type: ignore[arg-type]
 
     assert (found.decide, found.severity, found.proposed) == ("open", "P1", "P1")
+
+
+def test_the_why_names_the_rules_that_made_the_severity_and_the_decision() -> None:
+    found = decide(facts(alertname="Other", severity="critical"), Book())  # type: ignore[arg-type]
+
+    assert found.why.startswith("No armed runbook matches, and rule 1 of `severity_map` says P1. Rule ")
+    assert found.why.endswith(
+        "of `open` decides (the severity is P1): it opens, and pages after 1 min unless it clears."
+    )

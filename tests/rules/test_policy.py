@@ -209,7 +209,7 @@ def test_a_source_may_call_severity_by_another_name() -> None:
 def test_a_rule_may_be_for_one_source_only() -> None:
     policy = load("open: [{source: sentry, decide: record}, {decide: open}]")
 
-    assert policy.decision(facts(), None, armed=False).decide == "open"
+    assert policy.decision(facts(), "P2", armed=False).decide == "open"
 
 
 @pytest.mark.parametrize(
@@ -272,3 +272,50 @@ def test_the_policy_names_a_sources_secret_without_showing_it() -> None:
 
     assert policy.secret_of("alertmanager") == b"open sesame"
     assert "sesame" not in repr(policy)
+
+
+# --- the sentence names the rule ---
+
+
+@pytest.mark.parametrize(
+    ("rules", "severity", "decide", "why"),
+    [
+        ("[{decide: record}]", None, "record", "Rule 1 of `open` decides (no earlier one fits): it is recorded only."),
+        (
+            "[{source: sentry, decide: record}, {severity: [P1, P2], decide: open, wait: 2m}]",
+            "P2",
+            "open",
+            "Rule 2 of `open` decides (the severity is P2): it opens, and pages after 2 min unless it clears.",
+        ),
+        (
+            "[{when: ['env=\"prod\"'], source: alertmanager, decide: suggest}]",
+            "P1",
+            "suggest",
+            'Rule 1 of `open` decides (env="prod": it is "prod" and it came from alertmanager): '
+            "it is suggested, and a person may open it.",
+        ),
+        (
+            "[{decide: open}]",
+            None,
+            "suggest",
+            "Rule 1 of `open` decides (no earlier one fits): it would open, but no rule of `severity_map` fits, "
+            "so it is suggested.",
+        ),
+        ("[]", "P1", "suggest", "No rule of `open` fits: it is suggested, and a person may open it."),
+    ],
+)
+def test_a_decision_names_the_rule_that_decided(rules: str, severity: str | None, decide: str, why: str) -> None:
+    decision = load(f"open: {rules}").decision(facts(env="prod"), severity, armed=False)
+
+    assert (decision.decide, decision.why) == (decide, why)
+
+
+def test_the_first_rule_of_the_severity_map_that_fits_is_the_one() -> None:
+    policy = load(
+        "severity_map:\n  - {when: ['severity=\"bad\"', 'env=\"prod\"'], severity: P1}\n"
+        "  - {when: ['severity=\"bad\"'], severity: P3}\n"
+    )
+
+    assert policy.severity_rule(facts(severity="bad", env="prod")) == (1, "P1")
+    assert policy.severity_rule(facts(severity="bad", env="test")) == (2, "P3")
+    assert policy.severity_rule(facts(severity="worse")) is None

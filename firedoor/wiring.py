@@ -22,6 +22,7 @@ from webhooks.sources import SOURCES
 from worker.asking import ask
 from worker.channels import Channel, build
 from worker.keeping import Actor, Keeper
+from worker.receipts import Receipts
 from worker.sending import Sender, channels_of
 from worker.taking import Taker
 
@@ -66,11 +67,12 @@ class House:
         signer = Signer(settings.secret_key.encode())
         house: House
         sender = Sender(lambda: house.channels, signer, settings.public_url)
+        receipts = Receipts(lambda: house.channels)
         keeper = Keeper(
             database,
             clock,
             kinds={**KINDS, **(kinds or {})},
-            actors={"send": sender, "ask": ask, **(actors or {})},
+            actors={"send": sender, "ask": ask, "receipt": receipts, **(actors or {})},
             observers=observers or {},
             book=shelf.current,
         )

@@ -90,6 +90,7 @@ def _end_asking(session: Connection, incident: Row[Any], holder: str, *, now: da
     why = f"{holder} has it"
     mine = t.promise.c.incident_id == incident.id
     cancel(session, mine, t.promise.c.kind.in_(("escalate", "hold")), why=why, now=now)
+    paging.stop_ringing(session, incident, now=now)
     for row in store.due_promises(session, incident.id, ("page", "tell")):
         reason = row.facts.get("why")
         if reason == "colleague" or (row.kind == "page" and reason != "parked"):

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select, update
 
-from incidents import evidence, holding, messages, paging, store, tables
+from incidents import evidence, holding, messages, paging, receipts, store, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN
-from incidents.promises import Bell, Outcome, Prepared, Skip
+from incidents.promises import Bell, Outcome, Prepared, Skip, make
 
 t = tables
 Purpose = Literal["page", "tell"]
@@ -150,8 +150,9 @@ def _sent(
     session: Connection, incident: Row[Any], row: Row[Any], outcome: Outcome, channel: str, *, book: Book, now: datetime
 ) -> list[Bell]:
     h = t.hearing
+    bells = make(session, [receipts.wanted(incident, row, outcome, now=now)] if outcome.receipt else [], now=now)
     if row.kind == "page" and incident.taken_by is not None and not row.facts.get("even_if_taken"):
-        return []  # it crossed an acknowledgement: what its audiences are owed is a tell by now, and that one counts
+        return bells  # it crossed an acknowledgement: what its audiences are owed is a tell by now, and that one counts
     mine = [h.c.incident_id == incident.id, h.c.round == row.round, h.c.person == row.target]
     session.execute(
         update(h).where(*mine, h.c.sent_at.is_(None), h.c.how != "digest").values(sent_at=now, by_channel=channel)
@@ -166,7 +167,7 @@ def _sent(
         )
         if row.kind != "page" and row.round == incident.round:
             evidence.hear(session, incident, row.target, evidence="delivered", channel=channel, book=book, now=now)
-    return []
+    return bells
 
 
 def _next_contact(session: Connection, incident: Row[Any], row: Row[Any], *, failed: bool, now: datetime) -> list[Bell]:

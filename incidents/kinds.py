@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from incidents import asking, delivery, overdue, response, signal, silencing, staleness
+from incidents import asking, delivery, overdue, receipts, response, signal, silencing, staleness
 from incidents.book import Book
 from incidents.promises import Bell, Outcome, Prepared, Skip
 
@@ -47,6 +47,7 @@ KINDS = {
         Kind("still_on_it", decide=asking.still_on_it_due),
         Kind("silence_end", decide=silencing.end_due),
         Kind("stale_check", decide=staleness.stale_due),
+        Kind("receipt", prepare=receipts.prepare, settled=receipts.settled),
         Kind("ask_sender", prepare=staleness.prepare_question, settled=staleness.answered),
     )
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, and_, select, update
 
 from incidents import calendar, escalation, hearing, store, tables
 from incidents.book import Book
@@ -301,12 +301,20 @@ def tell_all(
 
 
 def cancel_all(session: Connection, incident: Row[Any], *, why: str, now: datetime, but: Sequence[str] = ()) -> int:
-    """Cancel every due promise of the incident, except kinds that outlive the response."""
+    """Cancel every due promise of the incident, except kinds that outlive the response, and phones that still ring."""
     p = t.promise
-    conditions = [p.c.incident_id == incident.id]
+    conditions = [p.c.incident_id == incident.id, p.c.kind != "receipt"]
+    stop_ringing(session, incident, now=now)
     if but:
         conditions.append(p.c.kind.not_in(but))
     return cancel(session, *conditions, why=why, now=now)
+
+
+def stop_ringing(session: Connection, incident: Row[Any], *, now: datetime) -> None:
+    """Look at every page that rings now rather than in some seconds: whoever is needed no more is left in peace."""
+    p = t.promise
+    rings = and_(p.c.incident_id == incident.id, p.c.kind == "receipt", p.c.state == "due")
+    session.execute(update(p).where(rings).values(next_try_at=now, rung_at=None))
 
 
 def end_hearing(session: Connection, incident: Row[Any], *, why: str, only: Sequence[str] | None = None) -> None:

@@ -86,8 +86,17 @@ class Outcome:
 class Skip:
     """The message is not owed any more, or not now."""
 
-    state: str  # cancelled, superseded, held, failed
+    state: str  # cancelled, superseded, held, failed; later, with `after`
     why: str
+    after: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class NotNow:
+    """An actor's answer where nothing was tried that counts: look again after a while."""
+
+    why: str
+    after: timedelta
 
 
 @dataclass(frozen=True)

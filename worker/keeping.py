@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy import Connection, Row, select
 
 from incidents import opening, promises, store
-from incidents.promises import Bell, Outcome
+from incidents.promises import Bell, NotNow, Outcome
 from incidents.tables import promise
 from ports.clock import Clock
 from ports.database import Database, StoreDown, Work, is_store_down
@@ -56,15 +56,16 @@ class Kind(Protocol):
 
 
 class Actor(Protocol):
-    def __call__(self, prepared: Any, row: Row[Any], attempt: int) -> Outcome: ...
+    def __call__(self, prepared: Any, row: Row[Any], attempt: int) -> Outcome | NotNow: ...
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A claimed row that needs no try, or none any more: cancelled, superseded, failed, or held for a firing."""
+    """A claimed row that needs no try, or none any more: cancelled, superseded, failed, held, or looked at later."""
 
     state: str
     why: str
+    after: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -280,7 +281,10 @@ class Keeper:
             return Done(row, prepared, tried=False)
         if self.clock.monotonic() - claimed_at > self.lease.total_seconds() / 2:
             return Done(row, Ended("released", "too much of the lease was gone"), tried=False)  # frozen or starved
-        return Done(row, self._act(row, prepared), tried=True)
+        acted = self._act(row, prepared)
+        if isinstance(acted, NotNow):
+            return Done(row, Ended("later", acted.why, acted.after), tried=False)
+        return Done(row, acted, tried=True)
 
     def _prepare(self, row: Row[Any]) -> Any:
         """What to do, from the incident as it is now: since the promise was made somebody may have acknowledged."""
@@ -293,10 +297,10 @@ class Keeper:
                 return Ended("failed", TOO_LATE)
             prepared = kind.prepare(work.session, row, self.book(), work.now)
         if hasattr(prepared, "why"):  # a Skip
-            return Ended(prepared.state, prepared.why)
+            return Ended(prepared.state, prepared.why, getattr(prepared, "after", None))
         return prepared
 
-    def _act(self, row: Row[Any], prepared: Prepared) -> Outcome:
+    def _act(self, row: Row[Any], prepared: Prepared) -> Outcome | NotNow:
         actor = self.actors.get(prepared.actor)
         if actor is None:
             log.error("promise.unknown_actor", promise_id=row.id, incident_id=row.incident_id, actor=prepared.actor)
@@ -304,7 +308,7 @@ class Keeper:
         try:
             if not row.dangerous:
                 return actor(prepared, row, row.attempts)
-            outcome = act_in_child(lambda: actor(prepared, row, row.attempts), within=self.lease * 0.6)
+            outcome = act_in_child(lambda: _definite(actor(prepared, row, row.attempts)), within=self.lease * 0.6)
             if outcome.result == "ambiguous" and self._seen(row) == "done":
                 return Outcome("yes", f"seen done; {outcome.detail}")
         except Exception as error:
@@ -356,8 +360,9 @@ class Keeper:
 
     def _end(self, session: Connection, row: Row[Any], ended: Ended, now: datetime) -> str | None:
         state: Any = ended.state
-        if state in ("held", "released"):
-            mine = promises.release(session, row, now=now, held=state == "held")
+        if state in ("held", "released", "later"):
+            again_at = now + ended.after if ended.after is not None else None
+            mine = promises.release(session, row, now=now, held=state == "held", next_try_at=again_at)
         else:
             mine = promises.end(session, row, state, why=ended.why, now=now)
         return ended.state if mine else None
@@ -396,6 +401,8 @@ class Keeper:
         return True
 
     def _say(self, row: Row[Any], outcome: Outcome, state: str | None, now: datetime) -> None:
+        if state == "later":  # a receipt that says nothing new says so every few seconds
+            return
         say = log.info if state in ("kept", "cancelled", "superseded", "held") else log.warning
         say(
             f"promise.{state or 'lost'}",
@@ -413,6 +420,11 @@ class Keeper:
         if home is None or home.pid != os.getpid():
             home = self._home = _Home(self.threads, Grip(self.database, self.lease))
         return home
+
+
+def _definite(acted: Outcome | NotNow) -> Outcome:
+    """What is dangerous has been tried once its child runs: it has no later."""
+    return acted if isinstance(acted, Outcome) else Outcome("no", acted.why, retry_after=acted.after)
 
 
 class _Home:

@@ -1,0 +1,119 @@
+"""Receipts: a page that rings is asked after at its provider, and withdrawn once nobody is needed any more."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from incidents import paging, store, tables, verbs
+from incidents.book import Book
+from incidents.errors import Refused
+from incidents.lifecycle import OPEN
+from incidents.promises import Bell, Outcome, Prepared, Skip, Wanted, make
+
+t = tables
+LOOK_EVERY = timedelta(seconds=5)  # the provider's own limit, and soon enough for a person who pressed
+LATER_EVERY = timedelta(seconds=15)
+EAGER_FOR = timedelta(minutes=5)
+KEPT_FOR = timedelta(hours=4)  # longer than any provider rings
+PRESSES = ("acknowledged", "acknowledged.late", "seen", "declined", "still_on_it.yes")
+
+
+def wanted(incident: Row[Any], page: Row[Any], outcome: Outcome, *, now: datetime) -> Wanted:
+    """The promise to ask after a page that was taken, until it is acknowledged, withdrawn or has rung its time."""
+    facts = {
+        "channel": outcome.channel,
+        "receipt": outcome.receipt,
+        "sent_at": now.isoformat(),
+        "even_if_taken": bool(page.facts.get("even_if_taken")),
+    }
+    return _promise(incident, page.target, f"receipt:{page.id}:{page.attempts}", page.round, facts, now=now)
+
+
+def _promise(incident: Row[Any], person: str, key: str, round_: int, facts: dict[str, Any], *, now: datetime) -> Wanted:
+    return Wanted(
+        kind="receipt",
+        key=key,
+        due_at=now + LOOK_EVERY,
+        incident_id=incident.id,
+        round=round_,
+        lane="act",
+        target=person,
+        facts=facts,
+        not_after=now + KEPT_FOR,
+    )
+
+
+def prepare(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
+    """Look at the receipt; and once the page is needed no more, stop the ringing."""
+    sent_at = datetime.fromisoformat(row.facts["sent_at"])
+    every = LOOK_EVERY if now - sent_at < EAGER_FOR else LATER_EVERY
+    incident = store.find_incident(session, row.incident_id)
+    facts = {
+        "channel": row.facts["channel"],
+        "receipt": row.facts["receipt"],
+        "known": row.facts.get("known", []),
+        "withdraw": _needless(session, incident, row, sent_at, book),
+        "again_after": every.total_seconds(),
+    }
+    return Prepared("receipt", row.target, facts)
+
+
+def _needless(session: Connection, incident: Row[Any], row: Row[Any], sent_at: datetime, book: Book) -> str:
+    """Why nobody needs to be woken by it any more; empty while somebody does."""
+    if incident.status not in OPEN:
+        return "it is over"
+    if row.round != incident.round:
+        return "a new round began"
+    if incident.taken_by is not None and not row.facts["even_if_taken"]:
+        return f"{paging.person_name(book, incident.taken_by)} has it"
+    tl = t.timeline
+    pressed = select(tl.c.id).where(
+        tl.c.incident_id == incident.id, tl.c.actor == row.target, tl.c.kind.in_(PRESSES), tl.c.at >= sent_at
+    )
+    if session.execute(pressed.limit(1)).first() is None:
+        return ""
+    return f"{paging.person_name(book, row.target)} has answered"
+
+
+def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, book: Book, now: datetime) -> list[Bell]:
+    """Write down what the receipt proved: an acknowledgement counts like a press, a delivery is a time on record."""
+    if state != "kept":
+        return []
+    incident = store.lock_incident(session, row.incident_id)
+    person, found = paging.person_name(book, row.target), outcome.found
+    said = {"now": now, "person": person, "channel": row.facts["channel"]}
+    bells: list[Bell] = []
+    if "delivered" in found and "delivered" not in row.facts.get("known", []):
+        store.write(session, incident.id, "page.delivered", **said)
+        _delivered(session, incident, row, now)
+    if "acknowledged" in found:
+        bells = _acknowledged(session, incident, row, person, book=book, now=now)
+    elif "withdrawn" in found:
+        store.write(session, incident.id, "page.withdrawn", why=found["withdrawn"], **said)
+    elif "expired" in found:
+        store.write(session, incident.id, "page.expired", **said)
+    else:
+        facts = {**row.facts, "known": sorted(found)}
+        bells = make(session, [_promise(incident, row.target, f"{row.key}+", row.round, facts, now=now)], now=now)
+    return bells
+
+
+def _delivered(session: Connection, incident: Row[Any], row: Row[Any], now: datetime) -> None:
+    h = t.hearing
+    mine = [h.c.incident_id == incident.id, h.c.round == row.round, h.c.person == row.target, h.c.how != "digest"]
+    session.execute(update(h).where(*mine, h.c.delivered_at.is_(None)).values(delivered_at=now))
+
+
+def _acknowledged(
+    session: Connection, incident: Row[Any], row: Row[Any], person: str, *, book: Book, now: datetime
+) -> list[Bell]:
+    """The same verb as the link's, by the person who was paged. What is over by now stays over."""
+    by = verbs.Actor(row.target, person, row.facts["channel"])
+    try:
+        return verbs.perform(session, "acknowledge", incident.name, by=by, fields={}, book=book, now=now).bells
+    except Refused:
+        store.write(session, incident.id, "receipt.late", now=now, actor=row.target, person=person)
+        return []

@@ -1,0 +1,86 @@
+"""A page that rings: what its receipt proves, and when the phone is left in peace."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fixtures.desk import CAST, Desk, OpenDesk
+from tests.fixtures.pushover import TOKEN, USERS, Pushover
+
+ADA = 'ada: {name: Ada, contacts: [{channel: phone, address: "URL/ada", for: [page, tell]}]}'
+RINGS = f"ada: {{name: Ada, contacts: [{{channel: ring, address: {USERS['ada']}, for: [page, tell]}}]}}"
+CHANNELS = 'channels: {phone: {kind: webhook, secret: "SECRET"}'
+
+
+@pytest.fixture
+def desk(open_desk: OpenDesk, pushover: Pushover) -> Desk:
+    """Ada's phone rings by Pushover; the others are reached as ever."""
+    ring = f"{CHANNELS}, ring: {{kind: pushover, url: '{pushover.url}', token: {TOKEN}}}"
+    opened = open_desk(CAST.replace(ADA, RINGS).replace(CHANNELS, ring))
+    pushover.now = opened.clock.now
+    opened.alertmanager_says("firing")
+    opened.forward(seconds=60)
+    opened.news()
+    assert pushover.ringing("ada")
+    return opened
+
+
+def test_acknowledging_in_the_app_is_an_acknowledgement(desk: Desk, pushover: Pushover) -> None:
+    pushover.acknowledges("ada")
+    desk.forward(seconds=6)
+
+    assert desk.incident()["taken_by"]["id"] == "ada"
+    said = desk.timeline()
+    assert "Ada has it. Escalation has stopped." in said
+    assert "The page reached Ada's device, says ring." in said
+    on_call = desk.audience("oncall")
+    assert on_call["heard_at"]
+    desk.news()
+
+
+def test_a_delivery_is_on_record_and_proves_nothing_of_a_page(desk: Desk) -> None:
+    desk.forward(seconds=20)
+
+    assert desk.kinds().count("page.delivered") == 1
+    assert desk.audience("oncall")["heard_at"] is None
+    assert desk.incident()["taken_by"] is None
+
+
+def test_a_page_stops_ringing_once_somebody_else_has_it(desk: Desk, pushover: Pushover) -> None:
+    desk.does("acknowledge", by="ben")
+
+    assert not pushover.ringing("ada")
+    assert "The page to Ada by ring no longer rings: Ben has it." in desk.timeline()
+    polls = pushover.polls
+    desk.forward(minutes=2)
+    assert pushover.polls == polls
+    desk.news()
+
+
+def test_a_page_stops_ringing_when_its_incident_clears_by_itself(desk: Desk, pushover: Pushover) -> None:
+    desk.alertmanager_says("resolved")
+    desk.forward(minutes=6)
+
+    assert desk.incident()["status"] == "closed"
+    assert not pushover.ringing("ada")
+    desk.news()
+
+
+def test_an_acknowledgement_in_the_app_that_crosses_another_is_kept_too(desk: Desk, pushover: Pushover) -> None:
+    pushover.acknowledges("ada")
+    desk.does("acknowledge", by="ben")
+
+    assert "Ada acknowledged too; Ben has it." in desk.timeline()
+    assert desk.incident()["taken_by"]["id"] == "ben"
+    desk.news()
+
+
+def test_a_provider_that_is_away_is_asked_again(desk: Desk, pushover: Pushover) -> None:
+    pushover.trouble.code = 500
+    desk.forward(seconds=30)
+    pushover.trouble.code = 0
+    pushover.acknowledges("ada")
+    desk.forward(seconds=31)
+
+    assert desk.incident()["taken_by"]["id"] == "ada"
+    desk.news()

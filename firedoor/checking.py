@@ -15,7 +15,9 @@ from incidents.book import Book
 from incidents.errors import Fault, FaultsFound
 from incidents.library import claimed_twice, facts_of_example
 from incidents.lists import unmapped_severities
+from incidents.policy import over_the_shipped
 from incidents.runbooks import Runbook
+from incidents.waking import unwoken
 from ports.clock import SystemClock
 from ports.database import Database, StoreDown
 
@@ -48,8 +50,16 @@ def check(settings: Settings) -> Checked:
     except FaultsFound as found:
         return Checked(faults=found.faults)
     book = shelf.current()
-    warnings = [*_runbook_warnings(book, SystemClock().now()), *_unmapped(settings, book)]
-    return Checked(book, shelf.faults, warnings, [*book.policy.notes, *_runbook_notes(book)])
+    asleep, warnings = _unwoken(settings)
+    warnings += [*_runbook_warnings(book, SystemClock().now()), *_unmapped(settings, book)]
+    return Checked(book, [*asleep, *shelf.faults], warnings, [*book.policy.notes, *_runbook_notes(book)])
+
+
+def _unwoken(settings: Settings) -> tuple[list[Fault], list[str]]:
+    """People whom no page wakes. It keeps no start from paging them as well as it can, so only `check` says it."""
+    path = settings.policy_path
+    text = path.read_text(encoding="utf-8") if path else None
+    return unwoken(over_the_shipped(text, str(path or "")), str(path or ""))
 
 
 def _runbook_warnings(book: Book, now: datetime) -> list[str]:

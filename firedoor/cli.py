@@ -95,21 +95,28 @@ def init(path: Path, force: bool, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--send", is_flag=True, help="Send one test message to each contact, and say what became of it.")
 @AS_JSON
-def check(as_json: bool) -> None:
+def check(send: bool, as_json: bool) -> None:
     """Check the policy and the runbooks: all faults at once, and what to look at.
 
+    A person who is paged at P0 or P1 and whom no contact wakes is a fault.
     Faults exit with 1. Warnings don't: two runbooks for one alert, a service without one, severities that alerts in
     the database said and that are mapped nowhere.
     """
+    from dataclasses import asdict
+
     from firedoor import screen
     from firedoor.checking import check as checked_of
 
     _quiet_logs()
     checked = checked_of(settings())
+    proofs = _proofs(checked.book) if send and checked.book else []
     if as_json:
-        screen.as_json(checked.facts())
+        screen.as_json(checked.facts() | ({"sent": [asdict(one) for one in proofs]} if send else {}))
     else:
+        for proof in proofs:
+            screen.say(f"{proof.person} by {proof.channel}: {proof.said}")
         for fault in checked.faults:
             screen.say(str(fault).replace(f"{Path.cwd()}/", ""))
         for warning in checked.warnings:
@@ -122,7 +129,31 @@ def check(as_json: bool) -> None:
             if count
             else f"The policy and {len(checked.facts()['runbooks'])} runbooks are good."
         )
-    sys.exit(REFUSED if checked.faults else 0)
+    sys.exit(REFUSED if checked.faults or not all(one.arrived for one in proofs) else 0)
+
+
+def _proofs(book: Any) -> list[Any]:
+    from firedoor.proving import prove
+    from ports.clock import SystemClock
+
+    return list(prove(settings(), book, sorted(book.policy.people), now=SystemClock().now()))
+
+
+@main.command()
+@AS_JSON
+def contacts(as_json: bool) -> None:
+    """Print the senders that phones should let through, as a vCard 4.0."""
+    from firedoor import screen
+    from firedoor.shelf import Shelf
+    from firedoor.vcard import vcard
+
+    _quiet_logs()
+    told = settings()
+    card = vcard(Shelf(told).current().policy, public_url=told.public_url)
+    screen.as_json({"vcard": card}) if as_json else click.echo(card, nl=False)
+
+
+main.add_command(contacts, "contacts.vcf")
 
 
 @main.command()

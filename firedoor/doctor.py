@@ -8,26 +8,24 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-import structlog
 from sqlalchemy import exc, select
 
 import migrations
 from firedoor.checking import check
+from firedoor.proving import prove
 from firedoor.settings import Settings
 from incidents import oncall, tables
 from incidents.book import Book
+from incidents.channelkeys import KINDS
 from incidents.policy import Policy
+from incidents.policykeys import Contact
 from ports.clock import SystemClock
 from ports.database import Database, StoreDown, is_store_down
 from ports.doorbell import Doorbell
-from worker.channels import build
-from worker.channels.channel import Message
-from worker.sending import channels_of
 
 GIB = 1024**3
 SILENT_AFTER = timedelta(seconds=15)
@@ -82,13 +80,19 @@ def _audiences(policy: Policy, now: datetime) -> Iterator[Finding]:
 def _contacts(policy: Policy) -> Iterator[Finding]:
     for person in sorted(policy.people):
         contacts = policy.contacts(person, "page")
-        ways = ", ".join(f"{one.channel} ({one.address})" if one.address else one.channel for one in contacts)
+        ways = ", ".join(_way(policy, one) for one in contacts)
         if not contacts:
             yield Finding("pages", "fault", f"no channel reaches {person}: pages to them are lost")
         elif all(policy.channels[one.channel].kind == "log" for one in contacts):
             yield Finding("pages", "warning", f"pages to {person} go to {ways} alone: nobody is woken")
         else:
             yield Finding("pages", "ok", f"pages to {person} go to {ways}")
+
+
+def _way(policy: Policy, contact: Contact) -> str:
+    """The channel and the address, unless that is a secret."""
+    is_shown = contact.address and KINDS[policy.channels[contact.channel].kind].address != "secret"
+    return f"{contact.channel} ({contact.address})" if is_shown else contact.channel
 
 
 def _secrets(settings: Settings, policy: Policy) -> Iterator[Finding]:
@@ -200,31 +204,10 @@ def _smtp(settings: Settings) -> Finding:
 
 
 def _send(settings: Settings, book: Book, person: str, now: datetime) -> Iterator[Finding]:
-    """A test message by every channel that pages this person."""
-    contacts = book.policy.contacts(person, "page") if person in book.policy.people else []
-    if not contacts:
+    """A test message by every channel that reaches this person."""
+    proofs = list(prove(settings, book, [person], now=now))
+    if not proofs:
         yield Finding("test message", "fault", f"no channel reaches {person}: nothing was sent")
-    channels = channels_of(book, partial(build, log=structlog.get_logger(), clock=SystemClock()))
-    for contact in contacts:
-        channel = channels.get(contact.channel)
-        if channel is None:
-            yield Finding("test message", "fault", f"the channel {contact.channel} could not be set up")
-            continue
-        outcome = channel.send(_test_message(settings, now), contact.address)
-        verdict: Literal["ok", "fault"] = "ok" if outcome.result == "yes" else "fault"
-        said = f" ({outcome.detail})" if outcome.detail else ""
-        yield Finding("test message", verdict, f"{contact.channel} to {person}: {outcome.result}{said}")
-
-
-def _test_message(settings: Settings, now: datetime) -> Message:
-    text = "This is a test message of `firedoor doctor --send`. Nothing is wrong, and nothing needs to be done."
-    return Message(
-        subject="Firedoor test message",
-        short="Firedoor test message. Nothing is wrong.",
-        text=f"{text}\n\n{settings.public_url}\n",
-        html=f"<p>{text.replace('`', '')}</p>",
-        link=settings.public_url,
-        key=f"doctor:{now:%Y%m%dT%H%M%S%f}",
-        thread="doctor",
-        facts={"purpose": "test", "incident": "", "url": settings.public_url},
-    )
+    for proof in proofs:
+        verdict: Literal["ok", "fault"] = "ok" if proof.arrived else "fault"
+        yield Finding("test message", verdict, f"{proof.channel} to {person}: {proof.said}")

@@ -55,8 +55,9 @@ class Channel(Key):
 
     @property
     def is_ready(self) -> bool:
-        """Whether everything that it can't work without is set."""
-        return all(getattr(self, need) for need in KINDS[self.kind].needs)
+        """Whether everything that it can't work without is set, and nothing that was asked for leads nowhere."""
+        nowhere = any(part is not None and not part.get_secret_value() for part in (self.url, self.token))
+        return not nowhere and all(getattr(self, need) for need in KINDS[self.kind].needs)
 
     @property
     def settings(self) -> Mapping[str, str]:

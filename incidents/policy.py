@@ -47,7 +47,7 @@ from incidents.policykeys import (
     StatusPage,
     Team,
 )
-from incidents.policymerge import merged
+from incidents.policymerge import Merged, merged
 from incidents.units import spoken
 from incidents.yamlfile import checked, read_yaml
 
@@ -239,8 +239,7 @@ class Policy(Rules):
 def load_policy(text: str | None, file: str, *, lookup: Lookup) -> Policy:
     """The policy of a file over the shipped one; None is the shipped one alone. FaultsFound has all faults."""
     shipped = SHIPPED.read_text(encoding="utf-8")
-    own = None if text is None else read_yaml(text, file)
-    both = merged(read_yaml(shipped, SHIPPED.name), own)
+    both = over_the_shipped(text, file)
     faults: list[Fault] = []
     policy = None
     try:
@@ -251,6 +250,12 @@ def load_policy(text: str | None, file: str, *, lookup: Lookup) -> Policy:
     if faults or policy is None:
         raise FaultsFound(sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line)))
     return _settled(policy, lookup, _digest(f"{shipped}\0{text or ''}"))
+
+
+def over_the_shipped(text: str | None, file: str) -> Merged:
+    """The text of a policy over the shipped one, each part with its place."""
+    own = None if text is None else read_yaml(text, file)
+    return merged(read_yaml(SHIPPED.read_text(encoding="utf-8"), SHIPPED.name), own)
 
 
 def _settled(policy: Policy, lookup: Lookup, digest: str) -> Policy:
@@ -291,8 +296,9 @@ class Resolving:
             if given is None:
                 continue
             value, why = self.value(given.get_secret_value() if isinstance(given, SecretStr) else given)
-            update[part] = (SecretStr(value) if isinstance(given, SecretStr) else value) if value else None
-            reasons += [why] if why and part in KINDS[channel.kind].needs else []
+            update[part] = SecretStr(value) if isinstance(given, SecretStr) else value or None
+            is_wanted = part in KINDS[channel.kind].needs or part in ("url", "token")
+            reasons += [why] if why and is_wanted else []
         resolved = channel.model_copy(update=update)
         if not resolved.is_ready:
             self.unset[name] = "; ".join(reasons) or "its settings are empty"

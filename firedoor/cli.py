@@ -162,14 +162,21 @@ main.add_command(contacts, "contacts.vcf")
 @AS_JSON
 def simulate(payload: Any, source: str, as_json: bool) -> None:
     """Say what a sender's PAYLOAD (a file, or - for standard input) would do. Nothing is stored, nobody is paged."""
+    from dataclasses import asdict
+
     from firedoor import screen
-    from firedoor.sheet import print_simulation
-    from firedoor.trial import trial
+    from firedoor.sheet import print_mapping, print_simulation
+    from firedoor.trial import mapped, trial
 
     _quiet_logs()
-    found = trial(settings(), source, payload.read())
+    told, body = settings(), payload.read()
+    looked = mapped(told, source, body)
+    if not as_json:  # before the alerts: a mapping that misses what must be there is what a person wants to see
+        print_mapping(looked)
+    found = trial(told, source, body)
     if as_json:
-        screen.as_json({"alerts": [{**one.simulated, "texts": one.texts} for one in found]})
+        fields = [[asdict(one) for one in fields] for fields in looked]
+        screen.as_json({"alerts": [{**one.simulated, "texts": one.texts} for one in found], "mapping": fields})
         return
     for n, one in enumerate(found):
         if n:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from firedoor.screen import moment, say, table
+from webhooks.sources import Looked
 
 
 def print_incident(facts: Mapping[str, Any]) -> None:
@@ -49,6 +50,20 @@ def _step(one: Mapping[str, Any]) -> tuple[object, ...]:
     expected = f"\nexpect: {one['expect']}" if one.get("expect") else ""
     command = f"\n$ {one['command']}" if one.get("command") else ""
     return one["n"], one["phase"], one["state"], f"{one['text']}{command}{expected}"
+
+
+def print_mapping(alerts: Sequence[Sequence[Looked]]) -> None:
+    """The mapping at work: each field, the path that it was looked for at, and what was found there."""
+    for n, fields in enumerate(alerts, 1):
+        of = f", alert {n} of {len(alerts)}" if len(alerts) > 1 else ""
+        rows = [(one.field, one.path, "nothing" if one.found is None else _short(one.found)) for one in fields]
+        _print_rows(f"The mapping{of}", ("field", "path", "found"), list(rows))
+    if alerts:
+        say()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 300 else f"{text[:300]}…"
 
 
 def print_simulation(simulated: Mapping[str, Any], texts: Mapping[str, Mapping[str, Any]]) -> None:

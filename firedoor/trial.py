@@ -12,7 +12,7 @@ from incidents.errors import NotFound
 from incidents.simulation import simulate
 from ports.clock import SystemClock
 from templates.render import message
-from webhooks.sources import SOURCES
+from webhooks.sources import Looked, explain, source_of
 
 EXAMPLE_LINK = "/ack/…"  # a real one is made with each page
 
@@ -27,14 +27,25 @@ class Trial:
 
 def trial(settings: Settings, source: str, body: bytes) -> list[Trial]:
     """Raises MalformedPayload, FaultsFound, or NotFound for a source that the policy does not have."""
+    book = _book_with(settings, source)
+    alerts = source_of(book.policy.sources[source]).parse(source, body, {})
+    now = SystemClock().now()
+    found = [simulate(alert, book=book, now=now) for alert in alerts]
+    return [Trial(one, _texts(one, book, settings.public_url)) for one in found]
+
+
+def mapped(settings: Settings, source: str, body: bytes) -> list[list[Looked]]:
+    """For a source that is read by a mapping: each alert's fields, where it looked, and what it found there."""
+    found = source_of(_book_with(settings, source).policy.sources[source])
+    return [] if found.mapping is None else explain(body, {}, mapping=found.mapping)
+
+
+def _book_with(settings: Settings, source: str) -> Book:
     book = Shelf(settings).current()
     if source not in book.policy.sources:
         known = ", ".join(sorted(book.policy.sources)) or "none"
         raise NotFound(f"The policy has no source named {source}. Nothing was simulated; it has {known}.")
-    alerts = SOURCES[book.policy.sources[source].kind].parse(source, body, {})
-    now = SystemClock().now()
-    found = [simulate(alert, book=book, now=now) for alert in alerts]
-    return [Trial(one, _texts(one, book, settings.public_url)) for one in found]
+    return book
 
 
 def _texts(simulated: dict[str, Any], book: Book, public_url: str) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from flask import Flask
 
@@ -15,7 +14,7 @@ from firedoor import __version__
 from firedoor.wiring import House
 from incidents.alerts import Alert
 from webhooks.inbox import Door
-from webhooks.sources import SOURCES
+from webhooks.sources import source_of
 
 
 def create_app(house: House) -> Flask:
@@ -63,5 +62,4 @@ def secrets_of(house: House, source: str) -> Sequence[bytes]:
 
 def parse(house: House, source: str, body: bytes, headers: Mapping[str, str] | None = None) -> list[Alert]:
     """Read a payload as the hook of that source would, for `simulate`: nothing is stored."""
-    kind: Any = house.book().policy.sources[source].kind
-    return SOURCES[kind].parse(source, body, headers or {})
+    return source_of(house.book().policy.sources[source]).parse(source, body, headers or {})

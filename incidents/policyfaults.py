@@ -123,6 +123,11 @@ def _sources(policy: dict[str, Any]) -> Iterator[Found]:
         name = _map(rule).get("source")
         if isinstance(name, str) and name not in sources:
             yield ("open", n, "source"), f"There is no source `{name}`.", _all(sources)
+    for name, source in sources.items():
+        kind = _map(source).get("kind")
+        if "mapping" in _map(source) and kind != "generic":
+            what = f"The kind of `{name}` is read without a mapping of yours."
+            yield ("sources", name, "mapping"), what, "kind: generic, or no mapping"
 
 
 def _paths(policy: dict[str, Any]) -> Iterator[Found]:

@@ -20,13 +20,24 @@ from pydantic import (
 from incidents.calendar import Zone, read_meeting
 from incidents.conditions import Condition, ask_for_nothing
 from incidents.conditions import parse as parse_condition
+from incidents.mapping import Mapping
 from incidents.units import NotAccepted, Whole, WorkingDays, YesNo, duration
 
 Mode = Literal["live", "shadow"]
 Decide = Literal["open", "suggest", "record"]
 Purpose = Literal["page", "tell"]
 SOURCE_KINDS = Literal[
-    "alertmanager", "sentry", "generic", "grafana", "datadog", "pagerduty", "cloudevents", "sns", "deploys", "heartbeat"
+    "alertmanager",
+    "sentry",
+    "generic",
+    "grafana",
+    "datadog",
+    "uptime_kuma",
+    "pagerduty",
+    "cloudevents",
+    "sns",
+    "deploys",
+    "heartbeat",
 ]
 LONGEST_SILENCE = timedelta(days=30)
 PROFILES = ("nwire", "alios", "words")
@@ -246,7 +257,7 @@ class Reference(Key):
 class Source(Key):
     kind: SOURCE_KINDS = Field(description="Which sender's payload it reads.")
     secret: Reference | None = Field(default=None, description="What the sender proves itself by.")
-    mapping: dict[str, str] = Field(default_factory=dict, description="For `generic`: our field → a path in theirs.")
+    mapping: Mapping | None = Field(default=None, description="For `generic`: our field → a path in theirs.")
     severity_from: str = Field(default="severity", description="The label that says how bad it is.")
     mode: Mode = Field(default="live", description="In `shadow` everything happens except sending.")
     url: str | None = Field(default=None, description="Its API, to ask after alerts that went quiet.")

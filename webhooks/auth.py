@@ -41,9 +41,10 @@ class Authenticate(Protocol):
     def __call__(self, headers: Headers, secrets: Sequence[bytes]) -> Witness | None: ...
 
 
-def by_token(headers: Headers, secrets: Sequence[bytes]) -> None:
+def by_token(headers: Headers, secrets: Sequence[bytes]) -> Witness | None:
     """A bearer token, or the password of basic auth."""
     authenticate(headers.get("Authorization"), secrets)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,16 @@ class BySignature:
         stamped = headers.get(self.timestamp) if self.timestamp else None
         before = b"" if stamped is None else f"{stamped}:".encode("latin-1", "replace")
         return Signed(self.header, presented.encode("latin-1", "replace"), before, secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class BySignatureOrToken:
+    """For senders that can do both: a signature is looked at where there is one."""
+
+    signature: BySignature
+
+    def __call__(self, headers: Headers, secrets: Sequence[bytes]) -> Witness | None:
+        return self.signature(headers, secrets) if self.signature.header in headers else by_token(headers, secrets)
 
 
 class Signed:

@@ -41,6 +41,7 @@ IS_NEW = inbox.c.state == literal_column("'new'")
 class Source(Protocol):
     @property
     def parse(self) -> Callable[[str, bytes, Mapping[str, str]], list[Alert]]: ...
+    def mapped_by(self, mapping: Any) -> Source: ...
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,8 @@ class Taker:
             source = self.sources.get(settings.kind) if settings is not None else None
             if source is None:
                 return Parsed(row, unreadable=f"nobody here understands the source {row.source!r}")
-            return Parsed(row, source.parse(row.source, row.body, row.headers))
+            mine = source.mapped_by(settings.mapping)
+            return Parsed(row, mine.parse(row.source, row.body, row.headers))
         except MalformedPayload as error:
             return Parsed(row, unreadable=error.sentence)
         except Exception as error:

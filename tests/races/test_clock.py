@@ -23,6 +23,7 @@ from ports.database import Database
 from ports.doorbell import Doorbell
 from tests.fixtures.waiting import eventually
 from tests.races.engine import Engine, Ledger, child, fresh, make, reap, states
+from webhooks.sources import Source
 from worker.clock import Ticker
 from worker.taking import Taker
 
@@ -44,11 +45,9 @@ class Bells:
 def ticker_of(engine: Engine, bells: Any, **more: Any) -> Ticker:
     keeper = engine.keeper()
     sources = {
-        "lab": SimpleNamespace(
-            parse=lambda source, body, headers: [SimpleNamespace(fingerprint="lab", word=body.decode())]
-        )
+        "lab": Source("lab", lambda source, body, headers: [SimpleNamespace(fingerprint="lab", word=body.decode())])
     }
-    book = SimpleNamespace(policy=SimpleNamespace(sources={"lab": SimpleNamespace(kind="lab")}))
+    book = SimpleNamespace(policy=SimpleNamespace(sources={"lab": SimpleNamespace(kind="lab", mapping=None)}))
 
     def take(session: Any, *, deliveries: list[Any], **_: Any) -> list[Any]:
         words = [alert.word for delivery in deliveries for alert in delivery.alerts]

@@ -20,10 +20,11 @@ from ports.clock import SystemClock
 from ports.database import Database
 from tests.fixtures.waiting import eventually
 from tests.races.engine import Engine, Ledger, child, fresh, make, reap, states
+from webhooks.sources import Source
 from worker import taking
 from worker.taking import Taker
 
-POLICY = SimpleNamespace(policy=SimpleNamespace(sources={"lab": SimpleNamespace(kind="lab")}))
+POLICY = SimpleNamespace(policy=SimpleNamespace(sources={"lab": SimpleNamespace(kind="lab", mapping=None)}))
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def taker(store: Database, ledger: Ledger, parse: Callable[[bytes], Any] | None 
         return []
 
     more = {"take": take, "triage": lambda *_, **__: [], "unreadable": unreadable, **more}
-    return Taker(store, SystemClock(), {"lab": SimpleNamespace(parse=read)}, lambda: POLICY, **more)
+    return Taker(store, SystemClock(), {"lab": Source("lab", read)}, lambda: POLICY, **more)
 
 
 def receive(store: Database, *bodies: bytes, source: str = "lab") -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
 
 from werkzeug.datastructures import Headers
 
 from incidents.alerts import Alert
-from webhooks.auth import Authenticate, BySignature, by_token
-from webhooks.sources import alertmanager, sentry
+from incidents.errors import NotFound
+from incidents.mapping import Mapping
+from webhooks.auth import Authenticate, BySignature, BySignatureOrToken, by_token
+from webhooks.sources import alertmanager, datadog, generic, grafana, sentry, uptime_kuma
+from webhooks.sources.generic import Looked, explain
 from webhooks.sources.reading import OVERSIZED
 
-__all__ = ["OVERSIZED", "SOURCES", "Source"]
+__all__ = ["OVERSIZED", "SOURCES", "Looked", "Source", "explain", "source_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +26,33 @@ class Source:
     """How one kind of sender is read: its body into alerts, its own id of the delivery, and how it proves itself."""
 
     kind: str
-    parse: Callable[[str, bytes, Mapping[str, str]], list[Alert]]  # source's name, body, stored headers
-    delivery_key: Callable[[Headers], str | None]  # from the request's headers
+    parse: Callable[[str, bytes, Map[str, str]], list[Alert]]  # source's name, body, stored headers
+    delivery_key: Callable[[Headers], str | None] = generic.delivery_key  # from the request's headers
     authenticate: Authenticate = by_token
     keeps: tuple[str, ...] = ()  # the headers that `parse` reads
+    mapping: Mapping | None = None  # what it is read by, where it is read by a mapping
+
+    def mapped_by(self, mapping: Mapping | None) -> Source:
+        """The same, by a mapping of the policy's own where there is one."""
+        if mapping is None:
+            return self
+        return replace(self, mapping=mapping, parse=partial(generic.parse, mapping=mapping))
+
+
+class SourceSettings(Protocol):
+    """What reading needs to know of a source of the policy."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def mapping(self) -> Mapping | None: ...
+
+
+def source_of(settings: SourceSettings) -> Source:
+    """How a source of the policy is read. NotFound for a kind that is named already and read in a later release."""
+    if settings.kind not in SOURCES:
+        raise NotFound(f"What a source of kind {settings.kind} sends can't be read yet. Nothing was simulated.")
+    return SOURCES[settings.kind].mapped_by(settings.mapping)
 
 
 SOURCES: dict[str, Source] = {
@@ -37,5 +66,13 @@ SOURCES: dict[str, Source] = {
             authenticate=BySignature(sentry.SIGNATURE),
             keeps=(sentry.RESOURCE,),
         ),
+        Source(
+            "grafana",
+            grafana.parse,
+            authenticate=BySignatureOrToken(BySignature(grafana.SIGNATURE, grafana.TIMESTAMP)),
+        ),
+        Source("datadog", datadog.parse, mapping=datadog.MAPPING),
+        Source("uptime_kuma", uptime_kuma.parse, mapping=uptime_kuma.MAPPING),
+        Source("generic", generic.parse, mapping=generic.MAPPING),
     )
 }

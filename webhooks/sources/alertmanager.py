@@ -21,13 +21,18 @@ def parse(source: str, body: bytes, headers: Mapping[str, str]) -> list[Alert]:
     The status of the whole delivery is computed after `max_alerts` cut it: it can say resolved while alerts fire.
     An alert that was cut or left out is therefore never resolved by its absence.
     """
+    return [alert_of(source, entry) for entry in entries_of(source, body, headers)]
+
+
+def entries_of(source: str, body: bytes, headers: Mapping[str, str]) -> list[Any]:
+    """The entries that a delivery lists; whatever it left out is only counted."""
     delivery = read_json(body, headers)
     entries = delivery.get("alerts") if isinstance(delivery, dict) else None
     if not isinstance(entries, list):
         raise MalformedPayload("The body has no list `alerts`, so it is not an Alertmanager's webhook.")
     if left_out := number(delivery.get("truncatedAlerts")):
         log.warning("hook.truncated", source=source, left_out=int(left_out))
-    return [_alert(source, entry) for entry in entries]
+    return entries
 
 
 def delivery_key(_headers: Headers) -> str | None:
@@ -35,7 +40,8 @@ def delivery_key(_headers: Headers) -> str | None:
     return None
 
 
-def _alert(source: str, entry: Any) -> Alert:
+def alert_of(source: str, entry: Any) -> Alert:
+    """One entry, by its own status."""
     if not isinstance(entry, dict) or not isinstance(entry.get("labels"), dict):
         raise MalformedPayload("An entry of `alerts` is not an object with `labels`.")
     labels, annotations = texts(entry["labels"]), texts(entry.get("annotations"))

@@ -1,0 +1,110 @@
+"""The pages of silences: what is quiet now, the form that asks for quiet, what a silence muted, and lifting it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from console.frame import Frame
+from incidents import lists, silencing
+from incidents.errors import NotFound, Refused
+from ports.database import Work
+
+SPANS = ("30m", "1h", "2h", "4h", "8h", "24h", "3d", "7d", "30d")
+MOST_ENDED = 20
+NAMED = ("alertname", "service", "env", "instance")  # prefilled of an alert; a person strikes out what is too narrow
+TYPED = ("matchers", "for", "reason")
+
+
+def silences(frame: Frame) -> Blueprint:
+    """`/silences`, and one page for each of them."""
+    blueprint = Blueprint("silences", __name__)
+
+    @blueprint.get("/silences")
+    def all_of_them() -> Response:
+        with frame.database.read() as work:
+            return list_page(frame, work, typed=_prefilled(work, request.args.get("alert", "")))
+
+    @blueprint.get("/silences/<int(max=9223372036854775807):silence_id>")
+    def one(silence_id: int) -> Response:
+        with frame.database.read() as work:
+            return silence_page(frame, work, silence_id)
+
+    @blueprint.post("/silences")
+    def ask() -> Response:
+        typed = {name: request.form.get(name, "").strip() for name in TYPED}
+        by = frame.actor()
+        try:
+            done = _do(frame, lambda work: silencing.silence(
+                work.session, matchers=typed["matchers"].splitlines(), lasts=typed["for"], reason=typed["reason"],
+                by=by, now=work.now,
+            ))  # fmt: skip
+        except Refused as refused:
+            with frame.database.read() as work:
+                return list_page(frame, work, typed=typed, status=refused.status, refusal=refused.sentence)
+        return frame.go(f"/silences/{done.silence_id}", done.said)
+
+    @blueprint.post("/silences/<int(max=9223372036854775807):silence_id>/lift")
+    def lift(silence_id: int) -> Response:
+        by = frame.actor()
+        try:
+            done = _do(frame, lambda work: silencing.lift(work.session, silence_id, by=by, now=work.now))
+        except Refused as refused:
+            with frame.database.read() as work:
+                return silence_page(frame, work, silence_id, status=refused.status, refusal=refused.sentence)
+        return frame.go(f"/silences/{done.silence_id}", done.said)
+
+    frame.guard_sign_in(blueprint)
+    frame.guard_errors(blueprint)
+    return blueprint
+
+
+def list_page(frame: Frame, work: Work, *, typed: dict[str, str], status: int = 200, refusal: str = "") -> Response:
+    """What is quiet now, the form, the policy's windows, and what ended lately. What was typed is kept."""
+    book, now = frame.book(), work.now
+    live = lists.silence_list(work.session, filters={"state": "live"}, limit=200, book=book, now=now)
+    ended = lists.silence_list(work.session, filters={"state": "ended"}, limit=MOST_ENDED, book=book, now=now)
+    return frame.show(
+        "console/silences.html",
+        now=now,
+        status=status,
+        refusal=refusal,
+        typed=typed,
+        spans=SPANS,
+        live=live["items"],
+        windows=live["windows"],
+        ended=ended["items"],
+    )
+
+
+def silence_page(frame: Frame, work: Work, silence_id: int, *, status: int = 200, refusal: str = "") -> Response:
+    facts = lists.silence_facts(work.session, silence_id, book=frame.book(), now=work.now)
+    return frame.show("console/silence.html", now=work.now, status=status, refusal=refusal, silence=facts)
+
+
+def _prefilled(work: Work, alert: str) -> dict[str, str]:
+    """The form as one alert would have it: its name and where it comes from."""
+    empty = {"matchers": "", "for": "2h", "reason": ""}
+    if not alert.isdecimal() or len(alert) > 18:
+        return empty
+    try:
+        labels: dict[str, Any] = lists.alert_facts(work.session, int(alert))["labels"]
+    except NotFound:
+        return empty
+    named = [(name, labels[name]) for name in NAMED if labels.get(name)]
+    return {**empty, "matchers": "\n".join(f"{name}={_quoted(value)}" for name, value in named)}
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _do(frame: Frame, verb: Any) -> silencing.Done:
+    def act(work: Work) -> silencing.Done:
+        done: silencing.Done = verb(work)
+        work.ring(done.bells)
+        return done
+
+    return frame.database.perform(act)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -17,12 +18,13 @@ from console.openapi import document
 from console.problems import answer_problems, problem
 from console.remembered import Answer, Repeatable, perform_once
 from console.routes import ROUTES, VERSION, Route
-from incidents import briefing, lists, silences, silencing, simulation, verbs
+from incidents import briefing, lists, shadowreport, silences, silencing, simulation, verbs
 from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.errors import NotFound, Refused, VersionConflict
 from incidents.promises import Bell
 from incidents.tables import inbox
+from incidents.units import duration
 from incidents.verbs import Actor
 from ports.database import Database, Work
 
@@ -170,6 +172,20 @@ def _silence_facts(asked: Asked) -> dict[str, Any]:
     return lists.silence_facts(asked.work.session, asked.path["id"], book=asked.book, now=asked.work.now)
 
 
+def _shadow_report(asked: Asked) -> dict[str, Any]:
+    return shadowreport.report(
+        asked.work.session,
+        since=_since(asked),
+        name=asked.fields.get("name", ""),
+        book=asked.book,
+        now=asked.work.now,
+    )
+
+
+def _since(asked: Asked) -> datetime:
+    return asked.work.now - duration(asked.fields.get("since") or "7d")
+
+
 READS: Mapping[str, Callable[[Asked], dict[str, Any]]] = {
     "incidents": _incidents,
     "incident": _incident,
@@ -179,6 +195,7 @@ READS: Mapping[str, Callable[[Asked], dict[str, Any]]] = {
     "alert": _alert,
     "silences": _silences,
     "silence_facts": _silence_facts,
+    "shadow_report": _shadow_report,
 }
 
 
@@ -285,6 +302,17 @@ def _refuse_replay(state: str | None, delivery: int) -> None:
     )
 
 
+def _golive(_route: Route, asked: Asked) -> dict[str, Any]:
+    return shadowreport.going_live(
+        asked.work.session,
+        asked.fields["name"],
+        by=asked.by.person,
+        book=asked.book,
+        since=_since(asked),
+        now=asked.work.now,
+    )
+
+
 def _done(done: verbs.Done, asked: Asked) -> dict[str, Any]:
     asked.work.ring(done.bells)
     facts = briefing.incident_facts(asked.work.session, done.name, book=asked.book, now=asked.work.now)
@@ -298,6 +326,7 @@ WRITES: Mapping[str, Callable[[Route, Asked], dict[str, Any]]] = {
     "replay": _replay,
     "silence": _silence,
     "lift_silence": _lift_silence,
+    "golive": _golive,
 }
 
 

@@ -236,6 +236,16 @@ SILENCE: dict[str, Any] = {
     "links": OPEN_OBJECT,
 }
 NEEDED_OF_A_SILENCE = ["id", "state", "matchers", "starts_at", "ends_at", "author", "reason", "muted"]
+SHADOW_REPORT: dict[str, Any] = {
+    "since": TIME,
+    "until": TIME,
+    "name": TEXT,
+    "in_shadow": _list_of(TEXT),
+    "opened": _list_of(OPEN_OBJECT),
+    "people": _list_of(OPEN_OBJECT),
+    "switches": _list_of(OPEN_OBJECT),
+    "cut": {"type": "boolean", "description": "There were more incidents; the oldest are left out."},
+}
 SCHEMAS: dict[str, Any] = {
     "Incident": _object(INCIDENT, required=["id", "status", "severity", "title", "version"]),
     "Done": _object(
@@ -273,6 +283,11 @@ SCHEMAS: dict[str, Any] = {
         required=["items", "windows"],
     ),
     "Simulation": _object({"alerts": _list_of(OPEN_OBJECT)}, required=["alerts"]),
+    "ShadowReport": _object(SHADOW_REPORT, required=["since", "until", "opened", "people"]),
+    "GoingLive": _object(
+        {"name": TEXT, "report": {"$ref": "#/components/schemas/ShadowReport"}, "edit": OPEN_OBJECT, "said": TEXT},
+        required=["name", "report", "edit", "said"],
+    ),
     "Replayed": _object({"id": {"type": "integer"}, "state": TEXT, "said": TEXT}, required=["id", "state", "said"]),
     "Problem": _object(
         {

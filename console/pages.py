@@ -14,12 +14,15 @@ from markupsafe import Markup
 from console.facts import everybody, incident_page, listed, on_call, services, severities
 from console.frame import Frame
 from console.troubles import troubles
-from incidents import briefing, lists
+from incidents import briefing, lists, shadowreport
 from incidents.errors import NotFound
+from incidents.units import duration
 from ports.database import Work
 
 MOST_SUGGESTED = 20
 MOST_RECENT = 10
+MOST_SHADOWED = 50
+REPORTS = {"1d": "a day", "7d": "7 days", "30d": "30 days"}
 MOST_ENTRIES = 100
 FILTERS = ("decision", "status", "service", "source", "q")
 
@@ -48,6 +51,11 @@ def pages(frame: Frame) -> Blueprint:
         with frame.database.read() as work:
             return alert_answer(frame, work, alert_id)
 
+    @blueprint.get("/shadow")
+    def shadow() -> Response:
+        with frame.database.read() as work:
+            return shadow_page(frame, work)
+
     @blueprint.get("/people")
     def people() -> Response:
         book, now = frame.book(), frame.database.clock.now()
@@ -75,6 +83,9 @@ def home_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "")
     """Open incidents worst first, alerts that wait for a person, and what ended lately."""
     book, session, now = frame.book(), work.session, work.now
     worst = lists.incident_list(session, filters={"status": "open"}, limit=200, book=book, now=now)
+    shadowed = lists.incident_list(
+        session, filters={"status": "open", "mode": "shadow"}, limit=MOST_SHADOWED, book=book, now=now
+    )
     ended = lists.incident_list(session, filters={"status": "ended"}, limit=MOST_RECENT, book=book, now=now)
     waiting = lists.alert_list(
         session, filters={"decision": "suggest", "status": "firing"}, limit=MOST_SUGGESTED, now=now
@@ -87,6 +98,7 @@ def home_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "")
         refresh=True,
         troubles=troubles(frame.health()),
         open=[listed(item) for item in worst["items"]],
+        shadowed=[listed(item) for item in shadowed["items"]],
         recent=[listed(item) for item in ended["items"]],
         suggested=waiting["items"],
         more_suggested=waiting["next"] is not None,
@@ -125,6 +137,14 @@ def alerts_page(frame: Frame, work: Work) -> Response:
     return frame.show(
         "console/alerts.html", now=work.now, filters=filters, filtered=bool(given), alerts=found["items"], more=more
     )
+
+
+def shadow_page(frame: Frame, work: Work) -> Response:
+    """What shadow would have done, on one screen."""
+    asked = request.args.get("since", "")
+    since = asked if asked in REPORTS else "7d"
+    found = shadowreport.report(work.session, since=work.now - duration(since), book=frame.book(), now=work.now)
+    return frame.show("console/shadow.html", now=work.now, report=found, since=since, spans=REPORTS)
 
 
 def alert_answer(frame: Frame, work: Work, alert_id: int, *, status: int = 200, refusal: str = "") -> Response:

@@ -64,6 +64,9 @@ STATUSES = ("open", "ended", "active", "contained", "resolved", "stood_down", "c
 LIMIT = Field("limit", "How many items at most, 1 to 200; 50 unless told.", kind="integer")
 CURSOR = Field("cursor", "`next` of the page before.", pattern=r"[0-9]{1,17}(-[0-9]{1,17})?")
 VERSION = Field("version", "The version you read; 409 if somebody changed the incident since.", kind="integer")
+HOW_FAR_BACK = Field(
+    "since", "How far back, such as 36h; 7d unless told.", pattern=r"([0-9]{1,4}[mh]|[0-9]{1,3}d)", longest=10
+)
 ABOUT_INCIDENTS = (
     Field("severity", "Only this severity.", longest=200),
     Field("service", "Only this service.", longest=200),
@@ -82,6 +85,7 @@ ROUTES: tuple[Route, ...] = (
         "IncidentList",
         query=(
             Field("status", "Only this status; or `open` (the worst first), or `ended`.", one_of=STATUSES),
+            Field("mode", "`live` unless told; `shadow` or `all`.", one_of=("live", "shadow", "all")),
             *ABOUT_INCIDENTS,
             LIMIT,
             CURSOR,
@@ -247,6 +251,23 @@ ROUTES: tuple[Route, ...] = (
         "lift_silence",
         "End a silence now: what it muted and still fires is decided anew",
         "SilenceDone",
+    ),
+    Route(
+        "GET",
+        "/shadow/report",
+        "shadow_report",
+        "Read what shadow would have done: what opened, and who would have been paged when",
+        "ShadowReport",
+        query=(HOW_FAR_BACK, Field("name", "Only this source, team or service.", longest=200)),
+    ),
+    Route(
+        "POST",
+        "/shadow/golive",
+        "golive",
+        "Read the report of a source, team or service, and the line of the policy that turns it live",
+        "GoingLive",
+        fields=(Field("name", "A source, team or service in shadow.", required=True, longest=200), HOW_FAR_BACK),
+        example={"name": "source:datadog"},
     ),
     Route(
         "POST",

@@ -13,6 +13,7 @@ import click
 
 from firedoor import __version__
 from firedoor.commands import AS_JSON, COMMANDS
+from firedoor.shadowing import shadow
 from firedoor.silences import silence
 from incidents.errors import FiredoorError
 
@@ -335,5 +336,5 @@ def _quiet_logs() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
-for command in (*COMMANDS, silence):
+for command in (*COMMANDS, shadow, silence):
     main.add_command(command)

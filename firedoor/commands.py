@@ -116,6 +116,7 @@ def replay(delivery: int, as_json: bool) -> None:
 
 @click.command("incidents")
 @click.option("--status", default="open", show_default=True, help="open, ended, a status, or `all`.")
+@click.option("--mode", type=click.Choice(["live", "shadow", "all"]), help="Live ones unless told.")
 @click.option("--severity", help="Only this severity.")
 @click.option("--service", help="Only this service.")
 @click.option("--team", help="Only this team.")

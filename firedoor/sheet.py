@@ -73,6 +73,8 @@ def print_simulation(simulated: Mapping[str, Any], texts: Mapping[str, Mapping[s
     say(f"Severity: {simulated['severity'] or 'none'}   Service: {simulated['service'] or 'none'}")
     team = simulated["team"] + ("" if simulated["claimed"] else " (no team claims the service)")
     say(f"Team: {team}")
+    if simulated["mode"] == "shadow":
+        say("In shadow: its source, service or team is. All of this would be recorded, and nothing sent.")
     _print_rows(
         "Runbooks",
         ("runbook", "matched", "why"),

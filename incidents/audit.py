@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
-from incidents import escalation, holding, paging, silences, store, tables
+from incidents import escalation, holding, modes, paging, silences, store, tables
 from incidents.book import Book
 from incidents.lifecycle import OPEN
+from incidents.policykeys import LIVE
 from incidents.promises import Bell
 
 t = tables
@@ -23,6 +24,7 @@ def audit(session: Connection, *, book: Book, now: datetime) -> list[Bell]:
     """
     silences.begin_windows(session, book=book, now=now)
     silences.owe_overlooked_ends(session, now=now)
+    modes.note_switches(session, book=book, now=now)
     i, p, h = t.incident, t.promise, t.hearing
     waiting = select(p.c.id).where(
         p.c.incident_id == i.c.id, p.c.kind.in_(("page", "escalate", "hold")),
@@ -32,7 +34,7 @@ def audit(session: Connection, *, book: Book, now: datetime) -> list[Bell]:
     quiet = [code for code in book.policy.severities if not book.policy.escalation.paths.get(code)]
     silent = session.execute(
         select(i)
-        .where(i.c.status.in_(OPEN), i.c.taken_by.is_(None), i.c.needs_human.is_(None))
+        .where(i.c.status.in_(OPEN), i.c.taken_by.is_(None), i.c.needs_human.is_(None), i.c.mode == LIVE)
         .where(~waiting.exists(), or_(i.c.severity.not_in(quiet), ~listed.exists()))
         .order_by(i.c.id)
         .limit(50)

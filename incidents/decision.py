@@ -14,6 +14,7 @@ from typing import Any
 from incidents.book import Book
 from incidents.conditions import Facts
 from incidents.policy import Mapped
+from incidents.policykeys import LIVE, SHADOW, Mode
 from incidents.runbooks import Runbook
 
 OPEN_IT, SUGGEST, RECORD, SILENCED = "open", "suggest", "record", "silenced"
@@ -33,6 +34,7 @@ class Decided:
     claimed: bool
     group_key: str
     lends: Runbook | None = None  # a runbook that matches and is not armed: it lends its steps and decides nothing
+    mode: Mode = LIVE
 
     @property
     def proposed(self) -> str | None:
@@ -100,6 +102,7 @@ def decide(facts: Facts, book: Book) -> Decided:
     team, claimed = policy.team_of(service)
     mapped = policy.severity_rule(facts)
     severity = runbook.severity if runbook and runbook.severity else mapped.severity if mapped else None
+    mode = policy.mode_of(source=facts.source, service=service, team=team)
     decision = policy.decision(facts, severity, armed=runbook is not None)
     return Decided(
         decide=decision.decide,
@@ -110,8 +113,9 @@ def decide(facts: Facts, book: Book) -> Decided:
         service=service,
         team=team,
         claimed=claimed,
-        group_key=group_key(facts, runbook, service),
+        group_key=group_key(facts, runbook, service, mode=mode),
         lends=None if runbook else book.runbooks.lend(facts),
+        mode=mode,
     )
 
 
@@ -126,7 +130,7 @@ def _why(why: str, runbook: Runbook | None, mapped: Mapped | None, facts: Facts)
     return f"No armed runbook matches, and {about}. {why}"
 
 
-def group_key(facts: Facts, runbook: Runbook | None, service: str | None) -> str:
+def group_key(facts: Facts, runbook: Runbook | None, service: str | None, *, mode: Mode = LIVE) -> str:
     """What belongs together: the runbook and its `group_by` labels, else source + service + alertname (+ env)."""
     labels = facts.labels
     if runbook is not None:
@@ -135,4 +139,6 @@ def group_key(facts: Facts, runbook: Runbook | None, service: str | None) -> str
         parts = ["alert", facts.source, service or "", labels.get("alertname", "")]
         if "env" in labels:
             parts.append(labels["env"])
+    if mode == SHADOW:  # a key of its own: what runs in shadow never stands in the way of what is live
+        parts = [SHADOW, *parts]
     return json.dumps(parts, ensure_ascii=True, separators=(",", ":"))

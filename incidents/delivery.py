@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, or_, select, update
 from incidents import evidence, holding, messages, paging, receipts, store, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN
+from incidents.policykeys import LIVE
 from incidents.promises import Bell, Outcome, Prepared, Skip, make
 
 t = tables
@@ -78,7 +79,10 @@ def digest_incidents(session: Connection, row: Row[Any], book: Book) -> Sequence
         h.c.due_at <= row.due_at,
     )
     chosen = session.execute(
-        select(i).where(or_(i.c.id.in_(owed), (i.c.needs_human.is_not(None)) & i.c.status.in_(OPEN))).limit(200)
+        select(i)
+        .where(or_(i.c.id.in_(owed), (i.c.needs_human.is_not(None)) & i.c.status.in_(OPEN)))
+        .where(i.c.mode == LIVE)
+        .limit(200)
     ).all()
     mine = {one[0] for one in session.execute(owed)}
     return sorted(

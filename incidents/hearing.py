@@ -172,13 +172,13 @@ def heard_at(rows: Sequence[Any]) -> datetime | None:
 
 
 def state_of(rows: Sequence[Any], now: datetime) -> str:
-    """What a page may say of an audience: heard, sent (not proven), missed, ended, nobody or due."""
+    """What a page may say of an audience: heard, sent (not proven), missed, ended, shadow, nobody or due."""
     if heard_at(rows) is not None:
         return "heard"
     if not any(row.person for row in rows):
         return "nobody"
     if all(row.ended for row in rows):
-        return "ended"
+        return "shadow" if all(row.ended == "shadow" for row in rows) else "ended"
     if any(row.missed_at for row in rows):
         return "missed"
     if rows[0].how != PAGE and any(row.sent_at for row in rows):

@@ -29,7 +29,7 @@ def incident_list(
     book: Book,
     now: datetime,
 ) -> dict[str, Any]:
-    """Incidents, newest first; `status` may be `open` (live ones, worst first) or `ended`."""
+    """Incidents, newest first; `status` may be `open` (live ones, worst first) or `ended`. Shadow stands apart."""
     i = t.incident
     conditions = _incident_conditions(filters)
     if cursor:
@@ -58,6 +58,9 @@ def _incident_conditions(filters: Mapping[str, Any]) -> list[Any]:
         found.append(i.c.status.not_in(lifecycle.LIVE))
     elif status:
         found.append(i.c.status == status)
+    mode = filters.get("mode", "live")
+    if mode != "all":
+        found.append(i.c.mode == mode)
     for name in ("severity", "service", "team"):
         if filters.get(name):
             found.append(i.c[name] == filters[name])

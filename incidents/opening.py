@@ -15,6 +15,7 @@ from incidents.book import Book
 from incidents.decision import OPEN_IT, Decided
 from incidents.lifecycle import ACTIVE
 from incidents.oncall import roles_of
+from incidents.policykeys import LIVE, SHADOW, Mode
 from incidents.promises import Bell, make
 from incidents.runbooks import Runbook
 
@@ -102,7 +103,7 @@ def _insert_incident(
         "snapshot": snapshot_of(decided.team, runbook, book=book, now=now),
         "begun_by": begun_by,
         "severity_by": "person" if person else decided.begun_by,
-        "mode": "live",
+        "mode": decided.mode,
         "parent_id": parent.id if parent is not None else None,
         "round": 1,
         "round_began_at": now,
@@ -162,6 +163,8 @@ def _write_opening(
         store.write(session, incident.id, "runbook.lent", now=now, runbook=lent.title, why=lent.unarmed)
     elif decided.runbook is None:
         store.write(session, incident.id, "runbook.missing", now=now)
+    if incident.mode == SHADOW:
+        store.write(session, incident.id, "shadow.opened", now=now)
 
 
 def _fill_roles(session: Connection, incident: Row[Any], *, now: datetime) -> None:
@@ -182,9 +185,10 @@ def note_joined(session: Connection, incident: Row[Any], alerts: Sequence[Row[An
 def unreadable(session: Connection, *, source: str, inbox_id: int, why: str, book: Book, now: datetime) -> list[Bell]:
     """An authentic body that nobody understands opens an incident of its own, never a 5xx loop."""
     said = {"sender": source, "why": clean_line(why), "inbox_id": inbox_id}
+    mode = book.policy.mode_of(source=source, service=None, team=book.policy.team_of(None).team)
     return _open_for_machine(
         session, key=["unreadable", source], title=f"Unreadable alert from {source}", code="opened.unreadable",
-        severity=UNREADABLE_SEVERITY, said=said, book=book, now=now,
+        severity=UNREADABLE_SEVERITY, said=said, mode=mode, book=book, now=now,
         summary=f"A delivery of {source} is authentic but could not be understood: {why} "
         f"Its raw body is kept as inbox entry {inbox_id}. Mend the sender or the parser, then replay it.",
     )  # fmt: skip
@@ -218,18 +222,19 @@ def _open_for_machine(
     code: str,
     severity: str,
     said: dict[str, Any],
+    mode: Mode = LIVE,
     book: Book,
     now: datetime,
 ) -> list[Bell]:
     """Open an incident of our own, or note it on the live one of the same key: a thousand bad bodies page once."""
-    group_key = json.dumps(key, separators=(",", ":"))
+    group_key = json.dumps([SHADOW, *key] if mode == SHADOW else key, separators=(",", ":"))
     live = store.live_by_key(session, group_key)
     if live is not None:
         store.write(session, live.id, code, now=now, name=live.name, **said)
         store.change_incident(session, live)
         return []
     team, _ = book.policy.team_of(None)
-    decided = Decided(OPEN_IT, timedelta(0), "", severity, None, None, team, True, group_key)
+    decided = Decided(OPEN_IT, timedelta(0), "", severity, None, None, team, True, group_key, mode=mode)
     _, bells = open_incident(
         session, [], decided, severity=severity, begun_by="mapping", title=title, summary=summary, code=code,
         said=said, book=book, now=now,

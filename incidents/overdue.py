@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 from incidents import escalation, hearing, paging, store, tables
 from incidents.book import Book
 from incidents.lifecycle import OPEN
+from incidents.policykeys import LIVE
 from incidents.promises import Bell, end, make
 from incidents.units import spoken
 from incidents.words import names
@@ -46,6 +47,9 @@ def escalate_due(session: Connection, row: Row[Any], book: Book, now: datetime) 
 
 
 def _begin_lap(session: Connection, incident: Row[Any], lap: int, tag: str, *, now: datetime) -> list[Bell]:
+    if incident.mode != LIVE:
+        store.write(session, incident.id, "shadow.path_over", now=now)
+        return []
     rules = store.rules_of(incident)
     if not escalation.is_last_lap(rules, incident.severity, lap - 1):
         store.write(session, incident.id, "escalation.lap", now=now, lap=lap)

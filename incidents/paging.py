@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, and_, select, update
 
 from incidents import calendar, escalation, hearing, store, tables
 from incidents.book import Book
+from incidents.policykeys import LIVE
 from incidents.promises import Bell, Wanted, cancel, make
 from incidents.words import names
 
@@ -86,7 +87,8 @@ def message_rows(
     incident: Row[Any], owed: hearing.Plan, *, wait: timedelta = timedelta(0), tag: str = "", but: Iterable[str] = ()
 ) -> list[Wanted]:
     """The messages and deadlines of a plan. `tag` sets a second plan of the same round apart: its keys are new."""
-    wanted = [_message(incident, one, wait=wait, tag=tag) for one in owed.owed if one.person not in set(but)]
+    owing = [one for one in owed.owed if incident.mode == LIVE or one.kind != hearing.DIGEST]  # a digest wakes nobody
+    wanted = [_message(incident, one, wait=wait, tag=tag) for one in owing if one.person not in set(but)]
     return wanted + [
         deadline(incident, audience, tag=tag) for audience in owed.audiences if audience.within and audience.members
     ]
@@ -181,6 +183,7 @@ def _hearing_row(
         "everyone": audience.everyone,
         "asked_at": now,
         "due_at": audience.due_at,
+        "ended": None if incident.mode == LIVE else incident.mode,  # nothing leaves, so nobody is owed anything
     }
 
 
@@ -203,6 +206,8 @@ def _by(moment: datetime, now: datetime) -> str:
 
 def promise_digest(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
     """The next standup's digest of the on-call people will hold this incident: it needs a human."""
+    if incident.mode != LIVE:
+        return []
     due_at = calendar.next_at(store.rules_of(incident).calendar, "next_standup", after=now)
     wanted = [
         Wanted(kind="digest", key=f"digest:{person}:{due_at:%Y%m%dT%H%M}", due_at=due_at, target=person)

@@ -20,6 +20,8 @@ from incidents.errors import Fault, FaultsFound
 from incidents.labels import labels_of
 from incidents.policyfaults import cross_faults
 from incidents.policykeys import (
+    LIVE,
+    SHADOW,
     Automation,
     Check,
     Contact,
@@ -31,6 +33,7 @@ from incidents.policykeys import (
     Key,
     Kpi,
     Lever,
+    Mode,
     OpenRule,
     Organisation,
     People,
@@ -170,6 +173,11 @@ class Policy(Rules):
         """The service's team, else the default team."""
         known = self.services.get(service) if service else None
         return Claim(known.team, True) if known else Claim(DEFAULT_TEAM, False)
+
+    def mode_of(self, *, source: str | None, service: str | None, team: str) -> Mode:
+        """The strictest wins: one of them in shadow, and nothing leaves."""
+        named = (self.sources.get(source or ""), self.services.get(service or ""), self.teams.get(team))
+        return SHADOW if any(one is not None and one.mode == SHADOW for one in named) else LIVE
 
     def mapped_severity(self, facts: Facts) -> str | None:
         """The severity that the labels say; None where no rule of `severity_map` fits."""

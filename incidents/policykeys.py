@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,8 @@ from incidents.mapping import Mapping
 from incidents.units import NotAccepted, Whole, WorkingDays, YesNo, duration
 
 Mode = Literal["live", "shadow"]
+LIVE: Final = "live"
+SHADOW: Final = "shadow"
 Decide = Literal["open", "suggest", "record"]
 Purpose = Literal["page", "tell"]
 SOURCE_KINDS = Literal[

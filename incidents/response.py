@@ -8,12 +8,26 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from incidents import asking, holding, intake, opening, paging, regrade, signal, silences, staleness, store, tables
+from incidents import (
+    asking,
+    holding,
+    intake,
+    opening,
+    paging,
+    regrade,
+    shadow,
+    signal,
+    silences,
+    staleness,
+    store,
+    tables,
+)
 from incidents.alerts import Change
 from incidents.book import Book
 from incidents.decision import OPEN_IT, Decided, decide, facts_of_row
 from incidents.errors import Refused
 from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, next_state
+from incidents.policykeys import LIVE as LIVE_MODE
 from incidents.promises import Bell, Wanted, make
 from incidents.silences import InForce
 
@@ -36,7 +50,7 @@ def triage(session: Connection, changes: Sequence[Change], *, book: Book, now: d
     bells = _fired(session, by_what.get("fired", []), decisions, book=book, now=now)
     for alert in by_what.get("held", []):
         bells += _hold_refiring(session, alert, now=now)
-    _repeated(session, by_what.get("repeated", []), now=now)
+    bells += _repeated(session, by_what.get("repeated", []), book=book, now=now)
     return bells + _resolved(session, by_what.get("resolved", []), book=book, now=now)
 
 
@@ -96,6 +110,7 @@ def _fired_together(
         session, [row for row, _ in members], decided, severity=worst, parent=ended, book=book, now=now
     )
     _note_decision(session, members, incident_id=incident.id)
+    shadow.leave(session, [alert for alert, _ in members], incident, now=now)
     return bells
 
 
@@ -104,10 +119,10 @@ def _where_they_belong(
 ) -> Row[Any] | None:
     if newest is not None and newest.status in LIVE:
         return newest
-    for alert, _ in members:  # moved there by a person, or opened under another key
+    for alert, decided in members:  # moved there by a person, or opened under another key
         if alert.incident_id is not None:
             incident = store.lock_incident(session, alert.incident_id)
-            if incident.status in LIVE:
+            if incident.status in LIVE and incident.mode in (LIVE_MODE, decided.mode):
                 return incident
     return None
 
@@ -163,6 +178,7 @@ def _join(
     fresh = [alert for alert, _ in members if alert.incident_id != incident.id]
     again = [alert for alert, _ in members if alert.incident_id == incident.id]
     _note_decision(session, members, incident_id=incident.id, joined=f"It belongs to {incident.name}.")
+    shadow.leave(session, fresh, incident, now=now)
     opening.note_joined(session, incident, fresh, now=now)
     if again:
         store.write(session, incident.id, "fired.again", now=now, source="alert", title=again[0].title)
@@ -280,13 +296,19 @@ def refire_due(session: Connection, row: Row[Any], book: Book, now: datetime) ->
     return triage(session, [change], book=book, now=now) if change else []
 
 
-def _repeated(session: Connection, alerts: Sequence[Row[Any]], *, now: datetime) -> None:
-    """A repeat changes nothing but a stale mark."""
+def _repeated(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, now: datetime) -> list[Bell]:
+    """A repeat changes nothing but a stale mark, unless it was taken in in shadow and is live by now."""
     ids = sorted({alert.incident_id for alert in alerts if alert.incident_id is not None})
     if not ids:
-        return
+        return []
     i = t.incident
     session.execute(update(i).where(i.c.id.in_(ids), i.c.stale_at.is_not(None)).values(stale_at=None))
+    went_live = []
+    for alert in shadow.firing_in_shadow(session, alerts):
+        decided = decide(facts_of_row(alert, now), book)
+        if decided.mode == LIVE_MODE:
+            went_live.append((alert, decided))
+    return _fired(session, [alert for alert, _ in went_live], {a.id: d for a, d in went_live}, book=book, now=now)
 
 
 def _resolved(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, now: datetime) -> list[Bell]:

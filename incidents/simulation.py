@@ -46,6 +46,7 @@ def simulate(alert: Alert, *, book: Book, now: datetime, quiet: Sequence[InForce
         "service": decided.service,
         "team": decided.team,
         "claimed": decided.claimed,
+        "mode": decided.mode,
         "group_key": decided.group_key,
         "runbook": {"name": decided.runbook.name, "title": decided.runbook.title} if decided.runbook else None,
         "runbooks": [
@@ -116,7 +117,7 @@ def _imagined(alert: Alert, decided: Decided, severity: str, snapshot: dict[str,
         round=1,
         status="active",
         taken_by=None,
-        mode="live",
+        mode=decided.mode,
     )
 
 

@@ -366,7 +366,10 @@ def declare(
     team, claimed = book.policy.team_of(service or None)
     n = store.count(session, "incident.declared")
     key = f"declared:{by.person}:{now.isoformat()}:{n}"  # what a person declares belongs to nothing else
-    decided = Decided("open", now - now, "", severity, None, service or None, team, claimed or not service, key)
+    mode = book.policy.mode_of(source=None, service=service or None, team=team)
+    decided = Decided(
+        "open", now - now, "", severity, None, service or None, team, claimed or not service, key, mode=mode
+    )
     incident, bells = opening.open_incident(
         session, [], decided, severity=severity, begun_by="person", person=by.person, title=title, summary=summary,
         book=book, now=now,

@@ -19,7 +19,8 @@ from typing import Any, Literal, Protocol
 import structlog
 from sqlalchemy import Connection, Row, select
 
-from incidents import opening, promises, store
+from incidents import opening, promises, shadow, store
+from incidents.policykeys import SHADOW
 from incidents.promises import Bell, NotNow, Outcome
 from incidents.tables import promise
 from ports.clock import Clock
@@ -66,6 +67,11 @@ class Ended:
     state: str
     why: str
     after: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class KeptBack(Ended):
+    """It was due and owed, and its incident is in shadow: it ends here, and the record says what it would have done."""
 
 
 @dataclass(frozen=True)
@@ -296,8 +302,12 @@ class Keeper:
             if row.not_after is not None and work.now > row.not_after:
                 return Ended("failed", TOO_LATE)
             prepared = kind.prepare(work.session, row, self.book(), work.now)
-        if hasattr(prepared, "why"):  # a Skip
-            return Ended(prepared.state, prepared.why, getattr(prepared, "after", None))
+            if hasattr(prepared, "why"):  # a Skip
+                if prepared.state == "failed" and row.mode == SHADOW:
+                    return KeptBack("cancelled", f"{shadow.WOULD} failed: {prepared.why}")
+                return Ended(prepared.state, prepared.why, getattr(prepared, "after", None))
+            if shadow.keeps_back(work.session, row, prepared):
+                return KeptBack("cancelled", shadow.would_have(row, prepared, self.book()))
         return prepared
 
     def _act(self, row: Row[Any], prepared: Prepared) -> Outcome | NotNow:
@@ -354,6 +364,9 @@ class Keeper:
         else:
             outcome = done.result
             state = promises.settle(work.session, row, outcome, now=now)
+        if isinstance(done.result, KeptBack) and state is not None:
+            why = done.result.why
+            self._attempted(work.session, lambda session: shadow.note(session, row, why, now=now), "shadow.untold", row)
         self._say(row, outcome, state, now)
         if state is not None and (done.tried or state == "failed"):
             self.tell(work, row, outcome, state)

@@ -1,0 +1,75 @@
+"""Shadow: everything is decided, opened and recorded, and nothing leaves. What would have left is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from incidents import paging, store, tables
+from incidents.book import Book
+from incidents.lifecycle import CLOSED, LIVE
+from incidents.policykeys import SHADOW
+from incidents.promises import Prepared
+
+t = tables
+ASKS_ONLY = ("ask",)  # actors that read and change nothing outside
+WOULD = "shadow: would have"
+DEEDS = {"page": "paged", "tell": "told", "digest": "sent a digest to", "stand_down_broadcast": "told"}
+
+
+def keeps_back(session: Connection, row: Row[Any], prepared: Prepared) -> bool:
+    """Whether this may not leave. The incident is asked too: a promise that forgot its mode stays in as well."""
+    if prepared.actor in ASKS_ONLY:
+        return False
+    if row.mode == SHADOW or row.incident_id is None:
+        return bool(row.mode == SHADOW)
+    return session.execute(select(t.incident.c.mode).where(t.incident.c.id == row.incident_id)).scalar() == SHADOW
+
+
+def would_have(row: Row[Any], prepared: Prepared, book: Book) -> str:
+    """`shadow: would have paged Ada by phone`: how such a promise ends."""
+    deed = DEEDS.get(row.kind)
+    channel = prepared.facts.get("channel")
+    if deed is None:
+        return f"{WOULD} done {row.kind} {row.target or ''}".strip()
+    who = "the fallback channel" if row.target.startswith("channel:") else paging.person_name(book, row.target)
+    return f"{WOULD} {deed} {who}" + (f" by {channel}" if channel else "")
+
+
+def note(session: Connection, row: Row[Any], why: str, *, now: datetime) -> None:
+    """The timeline says what would have left, at the time at which it would have."""
+    if row.incident_id is not None:
+        store.write(session, row.incident_id, "shadow.kept_back", now=now, what=why.removeprefix(WOULD).strip())
+
+
+def leave(session: Connection, alerts: Iterable[Row[Any]], into: Row[Any], *, now: datetime) -> None:
+    """Their source, team or service went live, and they fire: what was only shadowed ends, and points to the real one.
+
+    Whoever still fires in shadow keeps the shadow incident open.
+    """
+    ids = {alert.incident_id for alert in alerts if alert.incident_id not in (None, into.id)}
+    for incident_id in sorted(ids):
+        incident = store.lock_incident(session, incident_id)
+        if incident.mode != SHADOW or incident.status not in LIVE or store.is_anything_firing(session, incident_id):
+            continue
+        paging.cancel_all(session, incident, why="it is live now", now=now)
+        store.write(session, incident_id, "shadow.went_live", now=now, name=into.name)
+        store.change_incident(
+            session, incident, status=CLOSED, closed_at=now, closed_reason="merged", merged_into=into.id
+        )
+
+
+def firing_in_shadow(session: Connection, alerts: Iterable[Row[Any]]) -> list[Row[Any]]:
+    """Those of the alerts that belong to an incident in shadow: once they are live, a repeat is news."""
+    by_incident: dict[int, list[Row[Any]]] = {}
+    for alert in alerts:
+        if alert.incident_id is not None:
+            by_incident.setdefault(alert.incident_id, []).append(alert)
+    if not by_incident:
+        return []
+    i = t.incident.c
+    shadows = session.execute(select(i.id).where(i.id.in_(by_incident), i.mode == SHADOW)).scalars()
+    return [alert for incident_id in shadows for alert in by_incident[incident_id]]

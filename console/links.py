@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from console.facts import derived, name_of
 from console.frame import Frame
 from incidents import tables
+from incidents.answers import may_take
 from incidents.briefing import incident_facts
 from incidents.errors import Refused
 from incidents.verbs import Actor, Done, perform
@@ -46,7 +47,7 @@ def link_reader(signer: Signer) -> ReadLink:
             token, row.id, row.salt, row.person, row.incident_id, row.promise_id, row.expires_at
         ):
             return Link(fault="unknown")
-        verbs = VERBS if _may_take(work.session, row) else TOLD_VERBS
+        verbs = VERBS if may_take(work.session, row.incident_id, row.person) else TOLD_VERBS
         return Link(row.name, row.person, "expired" if row.expires_at <= work.now else "", verbs)
 
     return read
@@ -57,14 +58,6 @@ def _row_of(session: Connection, row_id: int | None) -> Any:
         return None
     p, i = tables.person_token, tables.incident
     return session.execute(select(p, i.c.name).join(i, i.c.id == p.c.incident_id).where(p.c.id == row_id)).first()
-
-
-def _may_take(session: Connection, link: Any) -> bool:
-    """Is this somebody who is paged, or a colleague in an audience that is? A page may have become a tell since."""
-    p, h = tables.promise, tables.hearing
-    paged = select(p.c.id).where(p.c.incident_id == link.incident_id, p.c.target == link.person, p.c.kind == "page")
-    among = select(h.c.id).where(h.c.incident_id == link.incident_id, h.c.person == link.person, h.c.how == "page")
-    return session.execute(paged.union(among).limit(1)).first() is not None
 
 
 def links(frame: Frame, read_link: ReadLink) -> Blueprint:

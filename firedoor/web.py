@@ -14,6 +14,7 @@ from firedoor import __version__
 from firedoor.wiring import House
 from incidents.alerts import Alert
 from webhooks.inbox import Door
+from webhooks.replies import replies
 from webhooks.sources import source_of
 
 
@@ -33,6 +34,7 @@ def create_app(house: House) -> Flask:
             version=__version__,
             refused=refused,
         ),
+        replies(database=database, book=book, public_url=settings.public_url),
         *console(
             database=database,
             book=book,

@@ -25,6 +25,7 @@ from worker.keeping import Actor, Keeper
 from worker.receipts import Receipts
 from worker.sending import Sender, channels_of
 from worker.taking import Taker
+from worker.updating import Updater
 
 log = structlog.get_logger()
 POOL = {"web": 8, "worker": 12, "clock": 12}  # database connections; the web process writes through one
@@ -68,11 +69,19 @@ class House:
         house: House
         sender = Sender(lambda: house.channels, signer, settings.public_url)
         receipts = Receipts(lambda: house.channels)
+        updater = Updater(sender)
         keeper = Keeper(
             database,
             clock,
             kinds={**KINDS, **(kinds or {})},
-            actors={"send": sender, "ask": ask, "receipt": receipts, **(actors or {})},
+            actors={
+                "send": sender,
+                "ask": ask,
+                "receipt": receipts,
+                "update": updater.update,
+                "reply": updater.reply,
+                **(actors or {}),
+            },
             observers=observers or {},
             book=shelf.current,
         )

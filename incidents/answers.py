@@ -17,6 +17,14 @@ from incidents.words import because, names
 t = tables
 
 
+def may_take(session: Connection, incident_id: int, person: str) -> bool:
+    """Is this somebody who is paged, or a colleague in an audience that is? A page may have become a tell since."""
+    p, h = t.promise, t.hearing
+    paged = select(p.c.id).where(p.c.incident_id == incident_id, p.c.target == person, p.c.kind == "page")
+    among = select(h.c.id).where(h.c.incident_id == incident_id, h.c.person == person, h.c.how == hearing.PAGE)
+    return session.execute(paged.union(among).limit(1)).first() is not None
+
+
 def acknowledge(session: Connection, incident: Row[Any], *, by: str, via: str, book: Book, now: datetime) -> list[Bell]:
     """A person has it: escalation ends, and so does what the person's own audiences are still owed.
 

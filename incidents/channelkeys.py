@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from incidents.policykeys import Key, Span
+from incidents.policykeys import Key, Purpose, Span
 from incidents.units import Whole
 
 
@@ -21,6 +21,8 @@ class KindOfChannel:
     needs: tuple[str, ...] = ()
     wakes: bool = False  # what a contact's `wakes` is where the policy does not say
     address: Literal["optional", "needed", "secret"] = "optional"  # a secret one is only referred to, and never shown
+    carries: tuple[Purpose, ...] = ("page", "tell")
+    changes: bool = False  # whether what it sent is changed when who has it, or its end, changes
 
 
 KINDS: dict[str, KindOfChannel] = {
@@ -31,6 +33,10 @@ KINDS: dict[str, KindOfChannel] = {
         takes=("token", "url", "retry", "expire"), needs=("token",), wakes=True, address="needed"
     ),
     "ntfy": KindOfChannel(takes=("url", "token"), wakes=True, address="needed"),
+    "slack": KindOfChannel(takes=("token", "secret", "room", "url"), needs=("token",), changes=True),
+    "pagerduty": KindOfChannel(
+        takes=("token", "secret", "url"), needs=("token",), wakes=True, carries=("page",), changes=True
+    ),
 }
 EVERY = ("kind", "limits", "fallback")  # taken by every kind
 
@@ -41,11 +47,14 @@ class Limits(Key):
 
 
 class Channel(Key):
-    kind: Literal["email", "webhook", "log", "pushover", "ntfy"] = Field(description="What it sends by.")
+    kind: Literal["email", "webhook", "log", "pushover", "ntfy", "slack", "pagerduty"] = Field(
+        description="What it sends by."
+    )
     url: SecretStr | None = Field(default=None, description="Where it sends: the mail server, or the receiver.")
     from_: str | None = Field(default=None, alias="from", description="For `email`: the sender's address.")
-    secret: SecretStr | None = Field(default=None, description="For `webhook`: what its bodies are signed with.")
+    secret: SecretStr | None = Field(default=None, description="What bodies are signed with, to and fro.")
     token: SecretStr | None = Field(default=None, description="What we prove ourselves by at the provider.")
+    room: str | None = Field(default=None, description="For `slack`: where a message without an address goes.")
     ca_file: str | None = Field(default=None, description="The certificate authority, where it is your own.")
     path: str | None = Field(default=None, description="For `log`: a file, besides the process's own log.")
     retry: Span = Field(default=timedelta(seconds=60), description="For `pushover`: how often it rings again.")

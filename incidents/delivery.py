@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select, update
 
-from incidents import evidence, holding, messages, paging, receipts, store, tables
+from incidents import evidence, holding, messages, paging, receipts, showing, store, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN
 from incidents.policykeys import LIVE
@@ -91,6 +91,29 @@ def digest_incidents(session: Connection, row: Row[Any], book: Book) -> Sequence
     )
 
 
+def prepare_update(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
+    """How things stand with what was sent, as of now: the last of several updates says it all."""
+    incident = store.find_incident(session, row.incident_id)
+    if not showing.follows(row.facts["channel"], book):
+        return Skip("cancelled", "the policy has no such channel any more")
+    message = messages.update_facts(session, row, incident, book=book, now=now)
+    return Prepared("update", row.target, {**row.facts, "message": message})
+
+
+def update_settled(
+    session: Connection, row: Row[Any], outcome: Outcome, state: str, book: Book, now: datetime
+) -> list[Bell]:
+    """A newer update may have overtaken this one on its way."""
+    if state != "kept":
+        return []
+    return showing.overtaken(session, store.find_incident(session, row.incident_id), row, now=now)
+
+
+def prepare_reply(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
+    """What came of a button, for whoever pressed it."""
+    return Prepared("reply", row.target, dict(row.facts))
+
+
 def _contact(book: Book, row: Row[Any], purpose: Purpose) -> Any | None:
     """The contact this message goes to: addresses are looked up at the moment of sending, so a mended one counts."""
     contacts = book.policy.contacts(row.target, purpose)
@@ -117,6 +140,10 @@ def _send(
     session: Connection, incident: Row[Any], row: Row[Any], channel: str, address: str, book: Book, now: datetime
 ) -> Prepared:
     message = messages.message_facts(session, row, incident=incident, book=book, now=now)
+    if showing.follows(channel, book):
+        rounds = range(1, incident.round + 1)
+        sent = showing.sent_refs(session, incident.id, rounds, book)
+        message["earlier"] = [ref for name, ref, _ in sent if name == channel]
     link = session.execute(select(t.person_token).where(t.person_token.c.promise_id == row.id)).first()
     facts = {"channel": channel, "address": address, "message": message, "link": dict(link._mapping) if link else None}
     return Prepared("send", row.target, facts)
@@ -134,7 +161,8 @@ def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, bo
     if state == "kept":
         again = f" (try {row.attempts})" if row.attempts > 1 else ""
         store.write(session, incident.id, f"{word}.sent", now=now, person=person, channel=channel, again=again)
-        return _sent(session, incident, row, outcome, channel, book=book, now=now)
+        bells = _sent(session, incident, row, outcome, channel, book=book, now=now)
+        return bells + showing.crossed(session, incident, row, channel, outcome.provider_ref, book=book, now=now)
     if state == "failed":
         store.write(session, incident.id, f"{word}.failed", now=now, person=person, channel=channel, why=outcome.detail)
         store.count(session, f"{word}.failed")

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from incidents import asking, delivery, overdue, receipts, response, signal, silencing, staleness
+from incidents import asking, delivery, overdue, receipts, response, showing, signal, silencing, staleness, store
 from incidents.book import Book
 from incidents.promises import Bell, Outcome, Prepared, Skip
 
@@ -28,6 +28,19 @@ class Kind:
     settled: Settled | None = None
 
 
+def put_right_after(decide: Decide) -> Decide:
+    """A decision that may end a round or the incident: what was sent about it is put right in the same transaction."""
+
+    def decided(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
+        if row.incident_id is None:
+            return decide(session, row, book, now)
+        before = store.find_incident(session, row.incident_id)
+        bells = decide(session, row, book, now)
+        return bells + showing.owe(session, before, via="job", book=book, now=now)
+
+    return decided
+
+
 def hold_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
     """A hold is over: a firing that was held counts, or a signal stayed clear for its time."""
     due = response.refire_due if row.facts["what"] == "refire" else signal.hold_due
@@ -43,12 +56,14 @@ KINDS = {
         Kind("stand_down_broadcast", prepare=delivery.prepare_broadcast, settled=delivery.broadcast_settled),
         Kind("escalate", decide=overdue.escalate_due),
         Kind("deadline", decide=overdue.deadline_due),
-        Kind("hold", decide=hold_due),
-        Kind("still_on_it", decide=asking.still_on_it_due),
+        Kind("hold", decide=put_right_after(hold_due)),
+        Kind("still_on_it", decide=put_right_after(asking.still_on_it_due)),
         Kind("silence_end", decide=silencing.end_due),
         Kind("stale_check", decide=staleness.stale_due),
         Kind("receipt", prepare=receipts.prepare, settled=receipts.settled),
         Kind("ask_sender", prepare=staleness.prepare_question, settled=staleness.answered),
+        Kind("update", prepare=delivery.prepare_update, settled=delivery.update_settled),
+        Kind("reply", prepare=delivery.prepare_reply),
     )
 }
 

@@ -8,9 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import briefing, containment, evidence, paging, store, tables
+from incidents import briefing, containment, evidence, paging, showing, store, tables, words
 from incidents.book import Book
+from incidents.evidence import PRESSES
+from incidents.lifecycle import OPEN
 from incidents.units import spoken
+from incidents.verbs import VERBS
 
 t = tables
 SHOWN_ALERTS = 5
@@ -68,7 +71,36 @@ def message_facts(
         "next_update": _next_update(incident, now),
         "what_next": "A postmortem is due; its owner hears of it." if why == "stand_down" else "",
         "happened": _happened(why, incident),
+        "answers": _answers(row, incident),
     }
+
+
+def update_facts(
+    session: Connection, row: Row[Any], incident: Row[Any], *, book: Book, now: datetime
+) -> dict[str, Any]:
+    """How things stand now, for a message that was sent before."""
+    alerts = store.alerts_of(session, incident.id, limit=SHOWN_ALERTS)
+    stands = showing.standing(incident, row.round)
+    return {
+        **incident_part(incident, alerts, book=book, now=now),
+        "purpose": "update",
+        "standing": stands,
+        "happened": words.stands(stands, incident.status, briefing.who_has_it(incident, book)),
+        "who_has_it": briefing.who_has_it(incident, book),
+        "round": row.round,
+        "n": row.attempts,
+        "person": {"id": "", "name": ""},
+        "answers": [],
+    }
+
+
+def _answers(row: Row[Any], incident: Row[Any]) -> list[tuple[str, str]]:
+    """The buttons of a message, where its channel has some: verb and label. The press itself is checked again."""
+    why = row.facts.get("why")
+    if incident.status not in OPEN or why in ("cleared", "stand_down"):
+        return []
+    names = PRESSES if row.kind == "page" else ("seen",) if why == "handed" or _is_brief(row) else PRESSES[:2]
+    return [(name, VERBS[name].label) for name in names]
 
 
 def incident_part(incident: Any, alerts: Sequence[Any], *, book: Book, now: datetime) -> dict[str, Any]:
@@ -78,6 +110,7 @@ def incident_part(incident: Any, alerts: Sequence[Any], *, book: Book, now: date
         "incident": incident.name,
         "severity": incident.severity,
         "severity_label": severity.label if severity else "",
+        "rank": book.policy.rank(incident.severity),
         "status": incident.status,
         "service": incident.service or "",
         "team": incident.team,

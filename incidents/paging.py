@@ -306,13 +306,14 @@ def tell_all(
 
 
 def cancel_all(session: Connection, incident: Row[Any], *, why: str, now: datetime, but: Sequence[str] = ()) -> int:
-    """Cancel every due promise of the incident, except kinds that outlive the response, and phones that still ring."""
-    p = t.promise
-    conditions = [p.c.incident_id == incident.id, p.c.kind != "receipt"]
+    """Cancel every due promise of the incident, except kinds that outlive the response, and phones that still ring.
+
+    An update outlives it always: what was sent is put right, whatever comes next.
+    """
     stop_ringing(session, incident, now=now)
-    if but:
-        conditions.append(p.c.kind.not_in(but))
-    return cancel(session, *conditions, why=why, now=now)
+    p = t.promise
+    but = (*but, "receipt", "update")
+    return cancel(session, p.c.incident_id == incident.id, p.c.kind.not_in(but), why=why, now=now)
 
 
 def stop_ringing(session: Connection, incident: Row[Any], *, now: datetime) -> None:

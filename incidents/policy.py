@@ -299,7 +299,7 @@ class Resolving:
     def channel(self, name: str, channel: Channel) -> Channel:
         reasons: list[str] = []
         update: dict[str, Any] = {}
-        for part in ("url", "from_", "secret", "token", "ca_file", "path"):
+        for part in ("url", "from_", "secret", "token", "room", "ca_file", "path"):
             given = getattr(channel, part)
             if given is None:
                 continue
@@ -325,7 +325,8 @@ class Resolving:
                 self.notes.append(f"{name} has no address for {contact.channel} ({why}): that contact is left out.")
                 continue
             wakes = kind.wakes if contact.wakes is None else contact.wakes
-            kept.append(contact.model_copy(update={"address": address, "wakes": wakes}))
+            for_ = tuple(purpose for purpose in contact.for_ if purpose in kind.carries)
+            kept.append(contact.model_copy(update={"address": address, "wakes": wakes, "for_": for_}))
         for purpose in ("page", "tell"):
             if not any(purpose in contact.for_ for contact in kept):
                 self.notes.append(f"{name} has no contact left to {purpose}: it goes to the {LOG} channel.")

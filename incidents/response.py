@@ -16,6 +16,7 @@ from incidents import (
     paging,
     regrade,
     shadow,
+    showing,
     signal,
     silences,
     staleness,
@@ -252,6 +253,7 @@ def reopen(
 ) -> list[Bell]:
     """Back to active, in a new round with fresh hearing. The milestones of the ended rounds stay on the timeline."""
     status = next_state(incident.status, "reopen", closed_reason=incident.closed_reason)
+    before = incident
     live = store.live_by_key(session, incident.group_key)
     if live is not None and live.id != incident.id:
         raise Refused("reopen.live", f"{live.name} is open for the same cause. Nothing was changed. Work on that one.")
@@ -270,7 +272,7 @@ def reopen(
         bells += make(
             session, staleness.watch_for_silence(incident, opening.repeat_of(alerts[0], book), n=1, now=now), now=now
         )
-    return bells
+    return bells + showing.owe(session, before, via=via, book=book, now=now)
 
 
 # --- holding, repeating, resolving ---

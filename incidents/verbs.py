@@ -9,7 +9,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import answers, asking, containment, evidence, lifecycle, opening, paging, response, store, tables
+from incidents import (
+    answers,
+    asking,
+    containment,
+    evidence,
+    lifecycle,
+    opening,
+    paging,
+    response,
+    showing,
+    store,
+    tables,
+)
 from incidents.alerts import clean_text
 from incidents.book import Book
 from incidents.decision import Decided, decide, facts_of_row
@@ -28,7 +40,7 @@ class Actor:
 
     person: str
     name: str
-    via: str  # console, api, cli, link
+    via: str  # console, api, cli, link, slack, pagerduty
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ def perform(
     note = fields.get("note")
     if note and "note" not in known.fields:
         _note(Press(session, row, by, {"text": note}, book, now))
+    bells += showing.owe(session, row, via=by.via, book=book, now=now)
     return Done(row.id, row.name, bells, known.said)
 
 

@@ -102,6 +102,21 @@ ENDED = {
     "contained": "It is contained already",
 }
 
+# How things stand, in a message that is changed after it was sent.
+STANDS = {
+    "past": "A new round began: a newer message asks for an answer.",
+    "over": "{ended}.",
+    "taken": "{holder}.",
+    "open": "Nobody has it yet.",
+}
+
+# What a person reads who pressed a button elsewhere, where no verb answered.
+REPLIES = {
+    "nobody": "Firedoor knows nobody by your id {user}. Nothing was changed. Add it to your contacts in the policy.",
+    "told": "You were told of {incident}, not asked to take it: “Seen” is the answer that counts. Nothing was changed.",
+    "gone": "Firedoor knows no {incident}. Nothing was changed.",
+}
+
 REFUSALS = {
     ("contain", "contained"): "It is contained already. Nothing was changed.",
     ("contain", "resolved"): "It is resolved already. Nothing was changed.",
@@ -145,6 +160,11 @@ def refusal(verb: str, status: str) -> str:
     if known:
         return known
     return f"{ENDED[status]}, so it can't be {VERB_WORDS.get(verb, verb)}. Nothing was changed."
+
+
+def stands(standing: str, status: str, holder: str) -> str:
+    """How things stand with an incident, in one sentence."""
+    return STANDS[standing].format(ended=ENDED.get(status, status), holder=holder)
 
 
 def because(reason: str | None) -> str:

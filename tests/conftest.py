@@ -10,6 +10,8 @@ pytest_plugins = [
     "tests.fixtures.recorder",
     "tests.fixtures.pushover",
     "tests.fixtures.ntfy",
+    "tests.fixtures.slack",
+    "tests.fixtures.pagerduty",
     "tests.fixtures.desk",
     "tests.fixtures.parts",
 ]

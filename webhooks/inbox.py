@@ -18,6 +18,7 @@ from incidents.tables import inbox
 from ports.database import Database, StoreDown, Work
 from webhooks.body import Body, BodyCutShort, read_body
 from webhooks.refusals import Refusals
+from webhooks.replies import NAMES
 from webhooks.sources import OVERSIZED, SOURCES, Source
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class Door:
             return self._beyond(environ, start_response)
         # WSGI hands the path over as bytes in Latin-1 (PEP 3333).
         name = path[len(PREFIX) :].encode("latin-1").decode("utf-8", "replace").strip("/")
+        if name in NAMES and name not in self._sources():  # answers to our messages, not alerts
+            return self._beyond(environ, start_response)
         if environ["REQUEST_METHOD"] == "POST":
             answer = self._receive(name, environ)
         else:

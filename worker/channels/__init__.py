@@ -10,15 +10,26 @@ from worker.channels.channel import Can, Channel, Log, Message, WithReceipt
 from worker.channels.email import EmailChannel
 from worker.channels.log import LogChannel
 from worker.channels.ntfy import NtfyChannel
+from worker.channels.pagerduty import PagerDutyChannel
 from worker.channels.pushover import PushoverChannel
+from worker.channels.slack import SlackChannel
 from worker.channels.webhook import WebhookChannel
 
 __all__ = ["CHANNELS", "Channel", "Message", "WithReceipt", "build", "capabilities"]
 
-OfOneKind = type[EmailChannel | WebhookChannel | LogChannel | PushoverChannel | NtfyChannel]
-CHANNELS: dict[str, OfOneKind] = {
-    channel.kind: channel for channel in (EmailChannel, WebhookChannel, LogChannel, PushoverChannel, NtfyChannel)
-}
+OfOneKind = type[
+    EmailChannel | WebhookChannel | LogChannel | PushoverChannel | NtfyChannel | SlackChannel | PagerDutyChannel
+]
+EVERY_KIND: tuple[OfOneKind, ...] = (
+    EmailChannel,
+    WebhookChannel,
+    LogChannel,
+    PushoverChannel,
+    NtfyChannel,
+    SlackChannel,
+    PagerDutyChannel,
+)
+CHANNELS: dict[str, OfOneKind] = {channel.kind: channel for channel in EVERY_KIND}
 
 
 def build(kind: str, name: str, settings: Mapping[str, Any], *, log: Log, clock: Clock | None = None) -> Channel:

@@ -25,7 +25,7 @@ from ports.clock import Clock
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0
 LONGEST_WAIT = timedelta(minutes=5)  # of a Retry-After: a page must not sleep for an hour on a provider's word
-LONGEST_ANSWER = 64 * 1024
+LONGEST_ANSWER = 512 * 1024  # Slack repeats the whole message in its answer
 TRY_LATER = (408, 425, 429)
 NEVER_CALLED = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")  # link-local, where clouds hand out credentials
 

@@ -18,7 +18,7 @@ from console.openapi import document
 from console.problems import answer_problems, problem
 from console.remembered import Answer, Repeatable, perform_once
 from console.routes import ROUTES, VERSION, Route
-from incidents import briefing, lists, shadowreport, silences, silencing, simulation, verbs
+from incidents import briefing, lists, mending, shadowreport, silences, silencing, simulation, verbs
 from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.errors import NotFound, Refused, VersionConflict
@@ -196,6 +196,7 @@ READS: Mapping[str, Callable[[Asked], dict[str, Any]]] = {
     "silences": _silences,
     "silence_facts": _silence_facts,
     "shadow_report": _shadow_report,
+    "proposals": lambda asked: {"items": mending.proposals(asked.work.session)},
 }
 
 

@@ -50,6 +50,11 @@ def incident_page(
         "refused": refused,
         "thumb": [verb for verb in IN_THE_THUMB_ZONE if verbs[verb]["allowed"]] if nobody_has_it else [],
         "people": everybody(book),
+        "runbooks": [
+            {"name": one.name, "title": one.title}
+            for one in book.runbooks.all
+            if one.name != (facts["runbook"] or {}).get("name")
+        ],
         "severities": severities(book),
         "drafts_wait": any(is_draft(one) for one in shown["hearing"]),
     }

@@ -151,6 +151,8 @@ def _schema(one: Field) -> dict[str, Any]:
         schema["items"] = {"type": "string", "maxLength": one.longest}
     elif one.kind == "integer":
         schema |= {"minimum": 1, "maximum": 200} if one.name == "limit" else {"minimum": 0}
+    elif one.kind == "numbers":
+        schema |= {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 1000}
     elif one.one_of:
         schema["enum"] = list(one.one_of)
     else:
@@ -204,6 +206,10 @@ INCIDENT: dict[str, Any] = {
     "hearing": _list_of(OPEN_OBJECT),
     "next": {"type": ["object", "null"]},
     "deadlines": _list_of(OPEN_OBJECT),
+    "part_of": {"type": ["object", "null"]},
+    "parts": _list_of(OPEN_OBJECT),
+    "merged_into": MAYBE_TEXT,
+    "proposal": MAYBE_TEXT,
     "version": {"type": "integer"},
     "links": OPEN_OBJECT,
 }
@@ -281,6 +287,21 @@ SCHEMAS: dict[str, Any] = {
             "windows": _list_of(OPEN_OBJECT),
         },
         required=["items", "windows"],
+    ),
+    "Proposals": _object(
+        {
+            "items": _list_of(
+                _object(
+                    {
+                        "rule": {**TEXT, "description": "A line for `open` in the policy."},
+                        "incidents": _list_of(TEXT),
+                        "reasons": _list_of(TEXT),
+                        "runbook": MAYBE_TEXT,
+                    }
+                )
+            )
+        },
+        required=["items"],
     ),
     "Simulation": _object({"alerts": _list_of(OPEN_OBJECT)}, required=["alerts"]),
     "ShadowReport": _object(SHADOW_REPORT, required=["since", "until", "opened", "people"]),

@@ -159,6 +159,8 @@ def _fault(one: Field, value: Any) -> str | None:
         return _integer_fault(one, value)
     if one.kind == "array":
         return _array_fault(one, value)
+    if one.kind == "numbers":
+        return _numbers_fault(one, value)
     if not isinstance(value, str):
         return "must be a text"
     if one.one_of and value not in one.one_of:
@@ -183,6 +185,12 @@ def _array_fault(one: Field, value: Any) -> str | None:
 
 def _null_fault(value: Any) -> str | None:
     return "must be a list of texts" if value is None else None
+
+
+def _numbers_fault(one: Field, value: Any) -> str | None:
+    if not isinstance(value, list) or not 1 <= len(value) <= 1000:
+        return "must be a list of 1 to 1000 whole numbers"
+    return next((fault for item in value if (fault := _integer_fault(one, item))), None)
 
 
 def _integer_fault(one: Field, value: Any) -> str | None:

@@ -14,7 +14,7 @@ class Field:
     name: str
     about: str
     required: bool = False
-    kind: str = "string"  # string, integer, array (of texts); the words of JSON Schema
+    kind: str = "string"  # string, integer, array (of texts), numbers (an array of integers); JSON Schema's words
     one_of: tuple[str, ...] = ()
     longest: int = 10_000
     form: str = ""  # JSON Schema's format, such as date-time
@@ -176,6 +176,45 @@ ROUTES: tuple[Route, ...] = (
         example={"note": "Thank you all"},
     ),
     verb(
+        "merge",
+        "merge",
+        "Merge it into another: its alerts move, and everyone who was asked is told",
+        Field("into", "The incident that it is part of.", required=True, longest=200),
+        REASON,
+        example={"into": "INC-041", "reason": "The same database"},
+    ),
+    verb("separate", "separate", "It is no part of the other one: its own escalation begins now"),
+    verb(
+        "split",
+        "split",
+        "Split alerts off into an incident of their own",
+        Field("alerts", "The numbers of the alerts.", required=True, kind="numbers"),
+        REASON,
+        example={"alerts": [17, 18], "reason": "Another disk"},
+    ),
+    verb(
+        "runbook",
+        "runbook",
+        "Follow another runbook: the steps not yet done are replaced",
+        Field("runbook", "Its name in the library.", required=True, longest=200),
+        REASON,
+        example={"runbook": "database-connection-failure"},
+    ),
+    verb(
+        "false-alarm",
+        "false_alarm",
+        "Close what was no incident; the reason proposes a rule for the policy",
+        Field("reason", "Why, in one sentence.", required=True, longest=2_000),
+        example={"reason": "The nightly backup always does that"},
+    ),
+    verb(
+        "undo",
+        "undo",
+        "Take back a merge, a separation, a split, another runbook or a false alarm",
+        Field("entry", "The number of the timeline's entry.", required=True, kind="integer"),
+        example={"entry": 123},
+    ),
+    verb(
         "steps/{n}",
         "step",
         "Write down what became of a step",
@@ -195,6 +234,7 @@ ROUTES: tuple[Route, ...] = (
         ),
     ),
     Route("GET", "/incidents/{name}/pages", "pages", "Read who was paged, how, and what became of it", "Pages"),
+    Route("GET", "/proposals", "proposals", "Read the rules for `open` that false alarms propose", "Proposals"),
     Route(
         "GET",
         "/alerts",

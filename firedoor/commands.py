@@ -64,6 +64,29 @@ VERBS = (
         "Send the waiting drafts to those who must be told.",
         click.option("--audience", help="Only this role."),
     ),
+    verb("merge", "merge", "Merge it INTO another incident.", click.argument("into"), REASON),
+    verb("separate", "separate", "It is no part of another: its own escalation begins now."),
+    verb(
+        "split",
+        "split",
+        "Split ALERTS off into an incident of their own.",
+        click.argument("alerts", type=int, nargs=-1, required=True),
+        REASON,
+    ),
+    verb(
+        "runbook",
+        "runbook",
+        "Follow another RUNBOOK: the steps not yet done are replaced.",
+        click.argument("runbook"),
+        REASON,
+    ),
+    verb(
+        "false-alarm",
+        "false-alarm",
+        "Close what was no incident; the REASON proposes a rule.",
+        click.argument("reason"),
+    ),
+    verb("undo", "undo", "Take back what ENTRY of the timeline tells of.", click.argument("entry", type=int)),
     verb(
         "take",
         "roles",
@@ -171,6 +194,25 @@ def alerts(as_json: bool, words: str | None, **filters: Any) -> None:
     say_rest(found, "No alert is like that.")
 
 
+@click.command("proposals")
+@AS_JSON
+def proposals(as_json: bool) -> None:
+    """List the rules for `open` that false alarms propose, with the reasons that people gave."""
+    from firedoor import screen
+
+    found = remote().get("proposals")
+    if as_json:
+        screen.as_json(found)
+        return
+    for one in found["items"]:
+        screen.say(one["rule"])
+        for incident, reason in zip(one["incidents"], one["reasons"], strict=True):
+            screen.say(f"  # {incident}: {reason}")
+        if one["runbook"]:
+            screen.say(f"  # the runbook {one['runbook']} opens it whatever `open` says: narrow its `when`")
+    say_rest(found, "No false alarm proposes a rule.")
+
+
 @click.command("show")
 @INCIDENT
 @AS_JSON
@@ -200,7 +242,8 @@ def timeline(incident: str, after: int | None, as_json: bool) -> None:
         screen.as_json(found)
         return
     screen.table(
-        ("at", "by", "what"), [(screen.moment(one["at"]), one["actor"], one["text"]) for one in found["items"]]
+        ("entry", "at", "by", "what"),
+        [(one["id"], screen.moment(one["at"]), one["actor"], one["text"]) for one in found["items"]],
     )
     if found.get("next"):
         screen.say(f"There is more: firedoor timeline {incident} --after {found['next']}")
@@ -242,4 +285,4 @@ def say_rest(found: dict[str, Any], nothing: str) -> None:
         screen.say(f"There are more: add --cursor {found['next']}")
 
 
-COMMANDS = (incidents, show, alerts, timeline, pages, declare, open_alert, step, replay, *VERBS)
+COMMANDS = (incidents, show, alerts, timeline, pages, proposals, declare, open_alert, step, replay, *VERBS)

@@ -29,6 +29,13 @@ def print_incident(facts: Mapping[str, Any]) -> None:
     if following:
         say()
         say(f"Next: {following['action']}  ({following['why']})")
+    if facts.get("part_of"):
+        waits = "it waits for that one" if facts["part_of"]["waits"] else "it waits for nothing"
+        say(f"Probably part of {facts['part_of']['id']}: {facts['part_of']['title']} ({waits}; merge or separate them)")
+    if facts.get("merged_into"):
+        say(f"Merged: it goes on as {facts['merged_into']}.")
+    if facts.get("proposal"):
+        say(f"Proposed for `open` in the policy: {facts['proposal']}")
     if facts.get("needs_human"):
         say(f"Needs a human: {facts['needs_human']}")
     _print_rows("Steps", ("n", "phase", "state", "text"), [_step(one) for one in facts["steps"]])

@@ -27,7 +27,7 @@ def audit(session: Connection, *, book: Book, now: datetime) -> list[Bell]:
     modes.note_switches(session, book=book, now=now)
     i, p, h = t.incident, t.promise, t.hearing
     waiting = select(p.c.id).where(
-        p.c.incident_id == i.c.id, p.c.kind.in_(("page", "escalate", "hold")),
+        p.c.incident_id == i.c.id, p.c.kind.in_(("page", "escalate", "hold", "cascade")),
         or_(p.c.state == "claimed", and_(p.c.state == "due", p.c.held.is_(False))),  # what is held waits for its end
     )  # fmt: skip
     listed = select(h.c.id).where(h.c.incident_id == i.c.id, h.c.how == "digest", h.c.sent_at.is_(None))

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import containment, hearing, lifecycle, paging, store, tables
+from incidents import containment, hearing, lifecycle, paging, related, store, tables
 from incidents.alerts import clean_line
 from incidents.book import Book
 from incidents.verbs import VERBS
@@ -56,6 +56,7 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
             if step.lever
         ],
         "hearing": heard,
+        **related.related_facts(session, incident),
         "header": {
             "what": what_broke(incident, alerts),
             "customers": affected(incident, alerts),

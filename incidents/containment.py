@@ -22,7 +22,9 @@ AFTER_CONTAINMENT = ("diagnose", "fix")
 LAST_RESORT = "correct_data"
 
 
-def write_steps(session: Connection, incident_id: int, worklist: Sequence[Any], *, now: datetime) -> None:
+def write_steps(
+    session: Connection, incident_id: int, worklist: Sequence[Any], *, after: int = 0, now: datetime
+) -> None:
     """Write the runbook's worklist as rows. A lever that the runbook skips is shown, with its reason."""
     rows = []
     for step in worklist:
@@ -30,7 +32,7 @@ def write_steps(session: Connection, incident_id: int, worklist: Sequence[Any], 
         rows.append(
             {
                 "incident_id": incident_id,
-                "n": step.n,
+                "n": after + step.n,
                 "phase": step.phase,
                 "lever": step.lever,
                 "rank": None if step.rank is None else str(step.rank),

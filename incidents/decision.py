@@ -130,6 +130,15 @@ def _why(why: str, runbook: Runbook | None, mapped: Mapped | None, facts: Facts)
     return f"No armed runbook matches, and {about}. {why}"
 
 
+def split_key(incident: str, alerts: Sequence[int]) -> str:
+    """The key of alerts that a person split off an incident: theirs alone."""
+    return json.dumps(["split", incident, *(str(one) for one in alerts)], separators=(",", ":"))
+
+
+def was_split(key: str | None) -> bool:
+    return bool(key) and str(key).startswith('["split",')
+
+
 def group_key(facts: Facts, runbook: Runbook | None, service: str | None, *, mode: Mode = LIVE) -> str:
     """What belongs together: the runbook and its `group_by` labels, else source + service + alertname (+ env)."""
     labels = facts.labels

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select, update
 
-from incidents import evidence, holding, messages, paging, receipts, showing, store, tables
+from incidents import cascades, evidence, holding, messages, paging, receipts, showing, store, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN
 from incidents.policykeys import LIVE
@@ -40,7 +40,7 @@ def prepare_tell(session: Connection, row: Row[Any], book: Book, now: datetime) 
     why = row.facts.get("why")
     if row.round != incident.round:
         return Skip("superseded", "a new round began")
-    if incident.status == CLOSED and why != "cleared":
+    if incident.status == CLOSED and why not in ("cleared", "false_alarm"):
         return Skip("cancelled", "it is closed")
     if row.target.startswith("channel:"):
         channel = row.target.removeprefix("channel:")
@@ -169,6 +169,8 @@ def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, bo
     elif row.kind == "page" and row.attempts == 1:
         code = "page.unsure" if outcome.result == "ambiguous" else "page.retried"
         store.write(session, incident.id, code, now=now, person=person, channel=channel, why=outcome.detail)
+    if state == "failed" and row.facts.get("why") == "cascade" and cascades.is_waiting(session, incident):
+        return cascades.stand_alone(session, incident, book=book, now=now)  # else nobody would hear of it
     if row.kind == "page" and outcome.result == "no":
         return _next_contact(session, incident, row, failed=state == "failed", now=now)
     return []

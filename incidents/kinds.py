@@ -9,7 +9,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from incidents import asking, delivery, overdue, receipts, response, showing, signal, silencing, staleness, store
+from incidents import (
+    asking,
+    cascades,
+    delivery,
+    overdue,
+    receipts,
+    response,
+    showing,
+    signal,
+    silencing,
+    staleness,
+    store,
+)
 from incidents.book import Book
 from incidents.promises import Bell, Outcome, Prepared, Skip
 
@@ -57,6 +69,7 @@ KINDS = {
         Kind("escalate", decide=overdue.escalate_due),
         Kind("deadline", decide=overdue.deadline_due),
         Kind("hold", decide=put_right_after(hold_due)),
+        Kind("cascade", decide=put_right_after(cascades.cascade_due)),
         Kind("still_on_it", decide=put_right_after(asking.still_on_it_due)),
         Kind("silence_end", decide=silencing.end_due),
         Kind("stale_check", decide=staleness.stale_due),

@@ -28,6 +28,12 @@ NEXT = {
     (CLOSED, "reopen"): ACTIVE,  # only when it closed as self_cleared
     (ACTIVE, "clear"): CLOSED,  # by itself, unacknowledged, P1 to P3
     (CONTAINED, "clear"): CLOSED,
+    (ACTIVE, "merge"): CLOSED,
+    (CONTAINED, "merge"): CLOSED,
+    (RESOLVED, "merge"): CLOSED,
+    (ACTIVE, "false_alarm"): CLOSED,
+    (CONTAINED, "false_alarm"): CLOSED,
+    (RESOLVED, "false_alarm"): CLOSED,
 }
 
 # Verbs that change no state, and the states in which they make sense.
@@ -41,6 +47,10 @@ ALLOWED = {
     "severity": LIVE,
     "role": LIVE,
     "updates": LIVE,
+    "separate": OPEN,
+    "split": OPEN,
+    "runbook": OPEN,
+    "undo": (*LIVE, STOOD_DOWN, CLOSED),
     "note": (*LIVE, STOOD_DOWN, CLOSED),
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, not_, or_, select
 
-from incidents import briefing, lifecycle, silences, store, tables
+from incidents import briefing, lifecycle, mending, silences, store, tables
 from incidents.book import Book
 from incidents.calendar import begins_at
 from incidents.decision import RECORD, SILENCED, decide, facts_of_row
@@ -229,7 +229,8 @@ def timeline(session: Connection, name: str, *, after: int = 0, limit: int = bri
         select(e).where(e.c.incident_id == incident.id, e.c.id > after).order_by(e.c.id).limit(limit + 1)
     ).all()
     shown = rows[:limit]
-    return {"items": [_entry(row) for row in shown], "next": shown[-1].id if len(rows) > limit else None}
+    superseded = _superseded(session, incident.id)
+    return {"items": [_entry(row, superseded) for row in shown], "next": shown[-1].id if len(rows) > limit else None}
 
 
 def newest_entries(session: Connection, name: str, *, limit: int = briefing.MOST) -> list[dict[str, Any]]:
@@ -237,10 +238,17 @@ def newest_entries(session: Connection, name: str, *, limit: int = briefing.MOST
     incident = store.find_incident(session, name)
     e = t.timeline
     rows = session.execute(select(e).where(e.c.incident_id == incident.id).order_by(e.c.id.desc()).limit(limit)).all()
-    return [_entry(row) for row in rows]
+    superseded = _superseded(session, incident.id)
+    return [_entry(row, superseded) for row in rows]
 
 
-def _entry(row: Row[Any]) -> dict[str, Any]:
+def _superseded(session: Connection, incident_id: int) -> set[int]:
+    e = t.timeline
+    chosen = select(e.c.supersedes).where(e.c.incident_id == incident_id, e.c.supersedes.is_not(None))
+    return set(session.execute(chosen).scalars())
+
+
+def _entry(row: Row[Any], superseded: set[int]) -> dict[str, Any]:
     return {
         "id": row.id,
         "at": briefing.iso(row.at),
@@ -250,6 +258,8 @@ def _entry(row: Row[Any]) -> dict[str, Any]:
         "hat": row.hat,
         "source": row.source,
         "text": row.text,
+        "supersedes": row.supersedes,
+        "undo": row.kind in mending.UNDO and row.id not in superseded,
     }
 
 

@@ -41,6 +41,9 @@ WHY_YOU = {
     "raised": "its severity was raised",
     "lowered": "its severity was lowered",
     "missed": "an audience has not heard within its minutes",
+    "cascade": "you are first in {audiences} for {team}, and it is probably part of another incident",
+    "merged": "you were asked about what is part of this now",
+    "false_alarm": "you were asked about it",
 }
 
 
@@ -60,7 +63,7 @@ def message_facts(
         "why_you": why_you(incident, row, book),
         "also_told": _also_told(session, incident, row, book),
         "tried": _tried(session, incident, book) if row.kind == "page" and why != "first" else [],
-        "who_has_it": briefing.who_has_it(incident, book),
+        "who_has_it": "nobody needs to" if why == "false_alarm" else briefing.who_has_it(incident, book),
         "from_line": _from_line(session, incident, row, book),
         "is_brief": _is_brief(row),
         "n": row.attempts,
@@ -70,7 +73,8 @@ def message_facts(
         "cleared_at": briefing.iso(incident.cleared_at),
         "next_update": _next_update(incident, now),
         "what_next": "A postmortem is due; its owner hears of it." if why == "stand_down" else "",
-        "happened": _happened(why, incident),
+        "happened": _happened(why, incident, row),
+        "part_of": part_of(session, incident),
         "answers": _answers(row, incident),
     }
 
@@ -124,6 +128,14 @@ def incident_part(incident: Any, alerts: Sequence[Any], *, book: Book, now: date
         "round": incident.round,
         "alerts": [{"title": alert.title, "labels": alert.labels} for alert in alerts],
     }
+
+
+def part_of(session: Connection, incident: Row[Any]) -> str:
+    """`INC-041: the database is down`, where it is probably part of that; "" where it is not."""
+    if incident.cascade_of is None:
+        return ""
+    root = store.find_incident(session, incident.cascade_of)
+    return f"{root.name}: {root.title}"
 
 
 def first_step(session: Connection, incident: Row[Any]) -> str:
@@ -204,13 +216,15 @@ def _next_update(incident: Row[Any], now: datetime) -> str | None:
     return briefing.iso(now + every) if every and incident.status in ("active", "contained") else None
 
 
-def _happened(why: str, incident: Row[Any]) -> str:
+def _happened(why: str, incident: Row[Any], row: Row[Any]) -> str:
     """One sentence of what changed, for a tell that is about a change."""
     return {
         "raised": f"Its severity is {incident.severity} now: it was raised.",
         "lowered": f"Its severity is {incident.severity} now: it was lowered.",
         "joined": "More alerts joined it.",
         "missed": "An audience has not heard within its minutes.",
+        "merged": f"{row.facts.get('other')} was merged into this one.",
+        "false_alarm": "It was a false alarm, and it is closed.",
     }.get(why, "")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
-from incidents import containment, paging, staleness, store, tables
+from incidents import cascades, containment, paging, staleness, store, tables
 from incidents.alerts import clean_line, clean_text
 from incidents.book import Book
 from incidents.decision import OPEN_IT, Decided
@@ -59,7 +59,8 @@ def open_incident(
         _fill_roles(session, incident, now=now)
         if runbook is not None:
             containment.write_steps(session, incident.id, runbook.worklist(), now=now)
-        bells = paging.begin_round(session, incident, wait=wait, beside=silence, book=book, now=now)
+        begin = paging.begin_round if person else cascades.begin  # what a person opens waits for nothing
+        bells = begin(session, incident, wait=wait, beside=silence, book=book, now=now)
     return incident, bells
 
 

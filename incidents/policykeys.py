@@ -301,6 +301,10 @@ class Escalation(Key):
     still_on_it: Span = Field(default=timedelta(minutes=30), description="Idle this long while it fires: asked.")
     reopen_window: Span = Field(default=timedelta(minutes=30), description="A firing this soon after its end reopens.")
     self_cleared_after: Span = Field(default=timedelta(minutes=5), description="Clear and untaken this long: closed.")
+    cascade_within: Span = Field(
+        default=timedelta(minutes=10),
+        description="This soon after a live one beside it: probably part of it. 0s: never.",
+    )
 
 
 class Heartbeat(Key):

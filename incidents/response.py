@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from incidents import (
     asking,
+    cascades,
     holding,
     intake,
     opening,
@@ -25,7 +27,7 @@ from incidents import (
 )
 from incidents.alerts import Change
 from incidents.book import Book
-from incidents.decision import OPEN_IT, Decided, decide, facts_of_row
+from incidents.decision import OPEN_IT, Decided, decide, facts_of_row, was_split
 from incidents.errors import Refused
 from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, next_state
 from incidents.policykeys import LIVE as LIVE_MODE
@@ -69,12 +71,23 @@ def _fired(
     fired = [(alert, decisions.get(alert.id) or decide(facts_of_row(alert, now), book)) for alert in alerts]
     muting = silences.muting(session, fired, book=book, now=now)
     groups: dict[str, list[tuple[Row[Any], Decided]]] = {}
-    for alert, decided in fired:
+    for alert, chosen in fired:
+        decided = _as_split(session, alert, chosen, now)
         groups.setdefault(decided.group_key, []).append((alert, decided))
     bells: list[Bell] = []
     for key, members in groups.items():
         bells += _fired_together(session, key, members, muting, book=book, now=now)
     return bells
+
+
+def _as_split(session: Connection, alert: Row[Any], decided: Decided, now: datetime) -> Decided:
+    """What a person split off stays by itself, for as long as its own incident is live or may reopen."""
+    if not was_split(alert.group_key):
+        return decided
+    own = store.newest_by_key(session, alert.group_key)
+    if own is None or not (own.status in LIVE or _may_reopen(own, now)):
+        return decided
+    return replace(decided, group_key=alert.group_key)
 
 
 def _fired_together(
@@ -90,7 +103,7 @@ def _fired_together(
 
     A silence mutes what would open or reopen. Of an incident that people work on, it mutes nothing.
     """
-    newest = store.newest_by_key(session, key)
+    newest = store.where_merged(session, store.newest_by_key(session, key))
     incident = _where_they_belong(session, newest, members)
     if incident is None or incident.status not in OPEN:
         members = silences.mute(session, members, muting, book=book)
@@ -218,9 +231,14 @@ def set_severity(
     raised = rules.rank(severity) < rules.rank(before)
     incident = store.change_incident(session, incident, severity=severity, severity_by=severity_by)
     bells: list[Bell] = []
-    if raised:
+    waits = cascades.is_waiting(session, incident)
+    if raised and waits:
+        store.write(session, incident.id, "cascade.raised", now=now)
+        bells += cascades.stand_alone(session, incident, book=book, now=now)
+        incident = store.find_incident(session, incident.id)
+    elif raised:
         bells += regrade.raise_hearing(session, incident, book=book, now=now)
-    else:
+    elif not waits:
         bells += regrade.lower_hearing(session, incident, book=book, now=now)
     n, why = f"severity-{incident.version}", "raised" if raised else "lowered"
     messages = store.due_promises(session, incident.id, ("page", "tell"))
@@ -228,7 +246,7 @@ def set_severity(
     holder = incident.taken_by if raised else None
     not_told = [by, *asked_anew, *([holder] if holder else [])]
     bells += paging.tell_all(session, incident, n=n, why=why, now=now, but=not_told)
-    if incident.status not in OPEN:
+    if incident.status not in OPEN or (waits and incident.taken_by is None):
         return bells
     if incident.taken_by is None:
         bells += regrade.replan_escalation(session, incident, raised=raised, now=now)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from incidents import answers, holding, paging, store, tables
+from incidents import answers, cascades, holding, paging, store, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN, RESOLVED
 from incidents.promises import Bell, cancel, end
@@ -81,7 +81,8 @@ def close_self_cleared(session: Connection, incident: Row[Any], *, now: datetime
         impact_over_at=incident.cleared_at,
     )
     _follow_up_if_often(session, incident, now=now)
-    return paging.tell_all(session, incident, n=f"cleared-{now:%Y%m%dT%H%M%S}", why="cleared", now=now)
+    bells = paging.tell_all(session, incident, n=f"cleared-{now:%Y%m%dT%H%M%S}", why="cleared", now=now)
+    return bells + cascades.root_ended(session, incident, now=now)
 
 
 def _follow_up_if_often(session: Connection, incident: Row[Any], *, now: datetime) -> None:
@@ -126,4 +127,4 @@ def resolve_by_signal(session: Connection, incident: Row[Any], *, now: datetime)
         contained_at=incident.contained_at or incident.cleared_at,
         impact_over_at=incident.impact_over_at or incident.cleared_at,
     )
-    return []
+    return cascades.root_ended(session, incident, now=now)

@@ -163,6 +163,15 @@ def newest_by_key(session: Connection, group_key: str) -> Row[Any] | None:
     ).first()
 
 
+def where_merged(session: Connection, incident: Row[Any] | None) -> Row[Any] | None:
+    """Where the incident's alerts belong since it was merged: the end of the chain, locked; else itself."""
+    seen: set[int] = set()
+    while incident is not None and incident.merged_into is not None and incident.id not in seen:
+        seen.add(incident.id)
+        incident = lock_incident(session, incident.merged_into)
+    return incident
+
+
 def rules_of(incident: Row[Any]) -> Rules:
     """The rules that were frozen into the incident when it opened."""
     return read_rules(incident.snapshot["policy"])
@@ -226,6 +235,12 @@ def give_role(
             update(r).where(r.c.incident_id == incident_id, r.c.role == role, r.c.until.is_(None)).values(until=now)
         )
     session.execute(r.insert().values(incident_id=incident_id, role=role, person=person, since=now, by=by))
+
+
+def end_hats(session: Connection, incident_id: int, *, now: datetime) -> None:
+    """Hats are for the response only; who wore them stays on record (R64)."""
+    r = t.incident_role
+    session.execute(update(r).where(r.c.incident_id == incident_id, r.c.until.is_(None)).values(until=now))
 
 
 def due_promises(session: Connection, incident_id: int, kinds: Iterable[str]) -> Sequence[Row[Any]]:

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from incidents import (
     answers,
     asking,
+    cascades,
     containment,
     evidence,
+    joining,
     lifecycle,
+    mending,
     opening,
     paging,
     response,
@@ -26,64 +29,13 @@ from incidents.alerts import clean_text
 from incidents.book import Book
 from incidents.decision import Decided, decide, facts_of_row
 from incidents.errors import Malformed, NotFound, Refused
+from incidents.press import Actor, Done, Press
 from incidents.promises import Bell, make
 from incidents.words import because
 
 t = tables
 HATS = ("commander", "communicator", "investigator")
-LONGEST_NOTE = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who presses, and by which way in."""
-
-    person: str
-    name: str
-    via: str  # console, api, cli, link, slack, pagerduty
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a verb did: the incident, what fell due by it, and a sentence for the person who pressed."""
-
-    incident_id: int
-    name: str
-    bells: list[Bell]
-    said: str
-
-
-@dataclass(frozen=True, slots=True)
-class Press:
-    """Everything that a verb gets: the locked incident, who pressed, the fields, the book and the moment."""
-
-    session: Connection
-    incident: Row[Any]
-    by: Actor
-    fields: Mapping[str, Any]
-    book: Book
-    now: datetime
-
-    def text(self, name: str, *, needed: str = "") -> str:
-        """A text field, cleaned. Raises Malformed with `needed` where it is empty and must not be."""
-        value = self.fields.get(name)
-        if value is not None and not isinstance(value, str | int):
-            raise Malformed(f"field.{name}", f"“{name}” must be text. Nothing was changed.")
-        text = clean_text("" if value is None else str(value), LONGEST_NOTE)
-        if needed and not text:
-            raise Malformed(f"field.{name}", f"{needed} Nothing was changed.")
-        return text
-
-    @property
-    def who(self) -> dict[str, str]:
-        return {"by": self.by.person, "via": self.by.via}
-
-    @property
-    def hat(self) -> str | None:
-        worn = [
-            role for role, person in store.roles_now(self.session, self.incident.id).items() if person == self.by.person
-        ]
-        return ",".join(worn) or None
+__all__ = ["HATS", "VERBS", "Actor", "Done", "Press", "Verb", "declare", "open_alert", "perform"]
 
 
 def perform(
@@ -105,12 +57,19 @@ def perform(
     if unknown:
         accepted = ", ".join(known.fields) or "none"
         raise Malformed("field.unknown", f"Unknown field {unknown[0]!r} for “{verb}”; accepted: {accepted}.")
+    others = []
+    if known.beside is not None:
+        alone = store.find_incident(session, incident)
+        ids = known.beside(Press(session, alone, by, fields, book, now))
+        store.lock_incidents(session, [alone.id, *ids])  # lowest id first, before any of them is changed
+        others = [store.find_incident(session, one) for one in sorted({*ids} - {alone.id})]
     row = store.lock_incident(session, incident, version=version)
     bells = known.run(Press(session, row, by, fields, book, now))
     note = fields.get("note")
     if note and "note" not in known.fields:
         _note(Press(session, row, by, {"text": note}, book, now))
-    bells += showing.owe(session, row, via=by.via, book=book, now=now)
+    for changed in (row, *others):
+        bells += showing.owe(session, changed, via=by.via, book=book, now=now)
     return Done(row.id, row.name, bells, known.said)
 
 
@@ -206,7 +165,7 @@ def _resolve(press: Press) -> list[Bell]:
         press.session, before, status=status, resolved_at=press.now,
         contained_at=before.contained_at or press.now, impact_over_at=before.impact_over_at or press.now,
     )  # fmt: skip
-    return bells
+    return bells + cascades.root_ended(press.session, before, now=press.now)
 
 
 def _reopen(press: Press) -> list[Bell]:
@@ -302,21 +261,13 @@ def _stand_down(press: Press) -> list[Bell]:
     incident = store.change_incident(press.session, press.incident, status=status, stood_down_at=press.now)
     told = paging.asked_people(press.session, incident)
     paging.cancel_all(press.session, incident, why="stood down", now=press.now, but=("tell", "deadline", "digest"))
-    _end_hats(press)
+    store.end_hats(press.session, incident.id, now=press.now)
     n = f"{press.now:%Y%m%dT%H%M%S}"
     wanted = [
         paging.tell(incident, person, n, why="stand_down", now=press.now, kind="stand_down_broadcast")
         for person in told
     ]
     return make(press.session, wanted, now=press.now)
-
-
-def _end_hats(press: Press) -> None:
-    """Hats are for the response only; who wore them stays on record (R64)."""
-    r = t.incident_role
-    press.session.execute(
-        r.update().where(r.c.incident_id == press.incident.id, r.c.until.is_(None)).values(until=press.now)
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +279,7 @@ class Verb:
     run: Callable[[Press], list[Bell]]
     said: str
     fields: tuple[str, ...] = field(default=())
+    beside: Callable[[Press], list[int]] | None = None  # the other incidents that it changes
 
 
 VERBS = {
@@ -352,6 +304,38 @@ VERBS = {
             _stand_down,
             "Stood down; everyone who was asked is told.",
             ("note",),
+        ),
+        Verb(
+            "merge",
+            "Merge",
+            joining.merge,
+            "Merged. Everyone who was asked is told.",
+            ("into", "reason"),
+            joining.beside_merge,
+        ),
+        Verb("separate", "Separate", joining.separate, "It stands alone now: its people are asked."),
+        Verb("split", "Split off", joining.split, "Split off: it is an incident of its own.", ("alerts", "reason")),
+        Verb(
+            "runbook",
+            "Change the runbook",
+            mending.change_runbook,
+            "The steps not yet done are the new runbook's.",
+            ("runbook", "reason"),
+        ),
+        Verb(
+            "false_alarm",
+            "False alarm",
+            mending.false_alarm,
+            "Closed as a false alarm; who was asked is told.",
+            ("reason",),
+        ),
+        Verb(
+            "undo",
+            "Undo",
+            mending.undo,
+            "Taken back. The entry stays on the timeline.",
+            ("entry",),
+            mending.beside_undo,
         ),
     )
 }

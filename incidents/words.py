@@ -90,6 +90,26 @@ TIMELINE = {
     "updates": "{person} sent the waiting drafts: {count} told.",
     "stood_down": "{person} stood the team down.{note} Everyone who was asked or told hears of it.",
     "note": "{text}",
+    "cascade.paged": "Probably part of {root}: {title}. {person} is paged once. Its own escalation and its other audiences "
+    "wait: they are asked once somebody separates it, or once {root} ends while this still fires.",
+    "cascade.told": "Probably part of {root}: {title}. {person} has that one and is told. Its own escalation and its other "
+    "audiences wait: they are asked once somebody separates it, or once {root} ends while this still fires.",
+    "cascade.goes_on": "Probably part of {root}: {title}. A {before} does not wait for it: its people are paged as ever.",
+    "cascade.here": "{part} opened beside it and is probably part of this: {title}.",
+    "cascade.raised": "Its severity was raised, so it waits for no other incident: its people are asked now.",
+    "cascade.ended": "{root} is over and this is not: it stands alone now, and its people are asked from this moment.",
+    "separated": "{person} separated it from {root}. It stands alone now: its people are asked from this moment.",
+    "merged": "{person} merged it into {into}: its alerts ({count}) are there now, and nothing more of this one is owed.{reason}",
+    "merged.here": "{person} merged {other} into this: {title}. Its alerts ({count}) are here now.{reason}",
+    "merged.taken": "{person} had {other}, so {person} has this too.",
+    "merged.raised": "{other} was {after}: this is raised from {before}.",
+    "split": "{person} split off {count} of the alerts into {other}: {title}.{reason}",
+    "split.from": "{name} opened by {person}: {title}. It was split off {other}, and stands alone.",
+    "runbook.changed": "{person} changed the runbook from “{before}” to “{after}”: the {count} steps not yet done are "
+    "replaced. The severity stays.{reason}",
+    "false_alarm": "{person} closed it as a false alarm. Reason: {reason} Proposed: {proposal}",
+    "undone": "{person} took this back: {what}",
+    "undone.here": "{person} took back what was done with {other}: {what}",
     "audit.repaired": "Audit: this incident had no future promise. {repair}",
     "needs_human": "Needs a human: {why}",
 }
@@ -146,6 +166,11 @@ VERB_WORDS = {
     "reopen": "reopened",
     "seen": "marked as seen",
     "clear": "cleared",
+    "merge": "merged",
+    "false_alarm": "closed as a false alarm",
+    "separate": "separated",
+    "split": "split",
+    "runbook": "given another runbook",
 }
 
 

@@ -45,6 +45,7 @@ FACTS: dict[str, Any] = {
     "cleared_at": "",
     "what_next": "",  # after standing down
     "who_was_on_it": [],
+    "part_of": "",  # the incident that this one is probably part of
     "happened": "",  # what changed, where a tell is about a change
     "is_brief": False,  # for leadership and clients: impact, commander, next update
     "n": 1,

@@ -53,6 +53,7 @@ channels:
   phone: {kind: webhook, secret: "the secret that the provider shares with Firedoor"}
   room: {kind: webhook, secret: "the secret that the provider shares with Firedoor", url: "URL/room"}
 hearing: {fallback: room}
+escalation: {cascade_within: 0s}  # all cases are on one service, and each must escalate by itself
 severities:
   P1:
     label: partial degradation

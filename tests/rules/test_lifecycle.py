@@ -25,6 +25,12 @@ TABLE = {  # verb: what it leads to from active, contained, resolved, stood down
     "stand_down": ("", "", S, "", ""),
     "step": (A, C, R, "", ""),
     "updates": (A, C, R, "", ""),
+    "merge": (X, X, X, "", ""),
+    "false_alarm": (X, X, X, "", ""),
+    "separate": (A, C, "", "", ""),
+    "split": (A, C, "", "", ""),
+    "runbook": (A, C, "", "", ""),
+    "undo": (A, C, R, S, X),
 }
 CASES = [(status, verb, TABLE[verb][n]) for verb in TABLE for n, status in enumerate(LABELS)]
 

@@ -202,6 +202,7 @@ INCIDENT: dict[str, Any] = {
     "roles": OPEN_OBJECT,
     "header": OPEN_OBJECT,
     "alerts": _list_of(OPEN_OBJECT),
+    "changes": _list_of(OPEN_OBJECT),
     "steps": _list_of(OPEN_OBJECT),
     "hearing": _list_of(OPEN_OBJECT),
     "next": {"type": ["object", "null"]},

@@ -15,7 +15,13 @@ from urllib.parse import urlsplit
 from incidents.errors import FiredoorError
 
 PACKAGE_RUNBOOKS = Path(__file__).resolve().parent.parent / "runbooks"
-GENERATED = ("secret_key", "alertmanager_token", "api_token")  # written to HOME/secrets by `up` and `release`
+GENERATED = (
+    "secret_key",
+    "alertmanager_token",
+    "heartbeat_token",
+    "deploys_token",
+    "api_token",
+)  # written to HOME/secrets by `up` and `release`
 SOCKET_PATH_LIMIT = 100  # a unix socket's path holds 108 bytes on Linux, 104 on macOS
 
 

@@ -13,9 +13,11 @@ from console.shell import console
 from firedoor import __version__
 from firedoor.wiring import House
 from incidents.alerts import Alert
+from webhooks.beats import CALL
+from webhooks.deploys import DEPLOY
 from webhooks.inbox import Door
 from webhooks.replies import replies
-from webhooks.sources import source_of
+from webhooks.sources import SOURCES, source_of
 
 
 def create_app(house: House) -> Flask:
@@ -50,16 +52,24 @@ def create_app(house: House) -> Flask:
     app.wsgi_app = Door(  # type: ignore[method-assign]  # as Flask's documentation wraps it
         app.wsgi_app,
         database=database,
-        sources=lambda: book().policy.sources,
+        sources=lambda: book().policy.hooks,
         secrets=lambda name: secrets_of(house, name),
+        kinds={**SOURCES, CALL.kind: CALL, DEPLOY.kind: DEPLOY},
     )
     return app
 
 
 def secrets_of(house: House, source: str) -> Sequence[bytes]:
-    """What a sender may prove itself by: what the policy names, and what the environment or `up` gave."""
-    named = house.book().policy.secret_of(source)
-    return [*([named] if named else []), *house.settings.source_secrets(source)]
+    """What a sender may prove itself by: what the policy names, and what the environment or `up` gave.
+
+    A heartbeat with a secret of its own takes no other: one job's token can't call in for another job.
+    """
+    policy = house.book().policy
+    kind, nested, _ = source.partition("/")
+    if nested and (own := policy.secret_of(source)):
+        return [own]
+    named = policy.secret_of(kind)
+    return [*([named] if named else []), *house.settings.source_secrets(kind)]
 
 
 def parse(house: House, source: str, body: bytes, headers: Mapping[str, str] | None = None) -> list[Alert]:

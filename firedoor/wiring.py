@@ -20,6 +20,7 @@ from ports.tokens import Signer
 from ports.writer import Writer
 from webhooks.sources import SOURCES
 from worker.asking import ask
+from worker.beside import BESIDE
 from worker.channels import Channel, build
 from worker.keeping import Actor, Keeper
 from worker.receipts import Receipts
@@ -85,7 +86,7 @@ class House:
             observers=observers or {},
             book=shelf.current,
         )
-        taker = Taker(database, clock, SOURCES, shelf.current, keeper)
+        taker = Taker(database, clock, SOURCES, shelf.current, keeper, BESIDE)
         house = cls(settings, clock, shelf, database, doorbell, signer, sender, keeper, taker, role)
         return house
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 FIRING, RESOLVED = "firing", "resolved"
+HEARTBEAT = "heartbeat"  # the source of the alerts that we make ourselves, of a job that does not call in
 REORDERED_WITHIN = timedelta(seconds=60)  # a firing so soon after its resolve may be a slower peer's
 REMEMBERED_FIRINGS = 50  # receive times kept an alert, for `count(10m) >= 5`
 

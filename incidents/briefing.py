@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import containment, hearing, lifecycle, paging, related, store, tables
+from incidents import changes, containment, hearing, lifecycle, paging, related, store, tables
 from incidents.alerts import clean_line
 from incidents.book import Book
 from incidents.verbs import VERBS
@@ -49,6 +49,7 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
         "roles": {role: {"id": person, "name": paging.person_name(book, person)} for role, person in roles.items()},
         "impact": {"affected": affected(incident, alerts), "service": incident.service},
         "alerts": [alert_outline(alert) for alert in alerts],
+        "changes": [change_facts(*one, incident) for one in changes.around(session, incident, book=book)],
         "steps": [step_facts(step, steps, incident, book) for step in steps],
         "levers": [
             {"rank": step.rank, "lever": step.lever, "state": step.state, "why": step.actual or "", "n": step.n}
@@ -148,6 +149,24 @@ def runbook_facts(incident: Row[Any], book: Book) -> dict[str, Any] | None:
 
 def _runbook_link(name: str) -> str:
     return f"/runbooks/{name}"
+
+
+def change_facts(change: Row[Any], is_suspect: bool, incident: Row[Any]) -> dict[str, Any]:
+    """A deploy near the incident, and whether it is the one to look at first."""
+    return {
+        "id": change.id,
+        "kind": change.kind,
+        "service": change.service,
+        "version": change.version,
+        "at": iso(change.at),
+        "by": change.by,
+        "commit": change.commit,
+        "link": change.link,
+        "source": change.source,
+        "minutes_before": changes.minutes_before(change, incident),
+        "said": changes.sentence(change, incident),
+        "suspect": is_suspect,
+    }
 
 
 def step_facts(step: Row[Any], steps: Sequence[Row[Any]], incident: Row[Any], book: Book) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from incidents.alerts import HEARTBEAT
 from incidents.book import Book
 from incidents.conditions import Facts
 from incidents.policy import Mapped
@@ -33,6 +34,7 @@ class Decided:
     team: str
     claimed: bool
     group_key: str
+    is_heartbeat: bool = False  # not an alert of a sender: a job that did not call in
     lends: Runbook | None = None  # a runbook that matches and is not armed: it lends its steps and decides nothing
     mode: Mode = LIVE
 
@@ -57,8 +59,12 @@ class Decided:
         }
 
     @property
-    def begun_by(self) -> str:
+    def severity_by(self) -> str:
         return "runbook" if self.runbook else "mapping"
+
+    @property
+    def begun_by(self) -> str:
+        return "heartbeat" if self.is_heartbeat and not self.runbook else self.severity_by
 
 
 def facts_of(
@@ -114,6 +120,7 @@ def decide(facts: Facts, book: Book) -> Decided:
         team=team,
         claimed=claimed,
         group_key=group_key(facts, runbook, service, mode=mode),
+        is_heartbeat=facts.source == HEARTBEAT,
         lends=None if runbook else book.runbooks.lend(facts),
         mode=mode,
     )
@@ -123,7 +130,9 @@ def _why(why: str, runbook: Runbook | None, mapped: Mapped | None, facts: Facts)
     if runbook is not None:
         return f"The runbook “{runbook.title}” is armed and matches: it opens, and pages at once."
     said = facts.labels.get("severity")
-    if mapped is not None:
+    if mapped is not None and facts.source == HEARTBEAT:
+        about = f"its heartbeat in the policy says {mapped.severity}"
+    elif mapped is not None:
         about = f"rule {mapped.n} of `severity_map` says {mapped.severity}"
     else:
         about = f"its severity label “{said}” is mapped nowhere" if said else "it has no severity label"
@@ -140,10 +149,12 @@ def was_split(key: str | None) -> bool:
 
 
 def group_key(facts: Facts, runbook: Runbook | None, service: str | None, *, mode: Mode = LIVE) -> str:
-    """What belongs together: the runbook and its `group_by` labels, else source + service + alertname (+ env)."""
+    """What belongs together: the runbook and its labels, or a heartbeat, or source + service + alertname (+ env)."""
     labels = facts.labels
     if runbook is not None:
         parts = ["runbook", runbook.name, *(labels.get(name, "") for name in runbook.group_by)]
+    elif facts.source == HEARTBEAT:
+        parts = [HEARTBEAT, labels.get(HEARTBEAT, "")]
     else:
         parts = ["alert", facts.source, service or "", labels.get("alertname", "")]
         if "env" in labels:

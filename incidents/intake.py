@@ -33,7 +33,7 @@ AT_ONCE = 500  # fingerprints a SELECT: below SQLite's and PostgreSQL's limits o
 class Delivery:
     """One body of a sender, read: what it says of which alerts, and when it was received."""
 
-    inbox_id: int
+    inbox_id: int | None
     received_at: datetime
     alerts: Sequence[Alert]
 

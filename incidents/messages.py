@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import briefing, containment, evidence, paging, showing, store, tables, words
+from incidents import briefing, changes, containment, evidence, paging, showing, store, tables, words
 from incidents.book import Book
 from incidents.evidence import PRESSES
 from incidents.lifecycle import OPEN
@@ -60,6 +60,7 @@ def message_facts(
         "purpose": PURPOSE.get(why, "page" if row.kind == "page" else "tell"),
         "why": why,
         "first": first_step(session, incident),
+        "suspect": suspected(session, incident, book=book),
         "why_you": why_you(incident, row, book),
         "also_told": _also_told(session, incident, row, book),
         "tried": _tried(session, incident, book) if row.kind == "page" and why != "first" else [],
@@ -148,6 +149,15 @@ def first_step(session: Connection, incident: Row[Any]) -> str:
     if incident.status != "active" or not containment.is_unlocked(incident, steps):
         return ""
     return "No containment step is left: escalate, or diagnose."
+
+
+def suspected(session: Connection, incident: Row[Any], *, book: Book) -> str:
+    """`deploy v42 to checkout 22 min before`: the first thing to suspect (R10)."""
+    suspect = changes.suspect_of(session, incident, book=book)
+    if suspect is None:
+        return ""
+    by = f" by {suspect.by}" if suspect.by else ""
+    return f"{changes.sentence(suspect, incident)}{by}"
 
 
 def why_you(incident: Any, row: Any, book: Book) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
-from incidents import cascades, containment, paging, staleness, store, tables
-from incidents.alerts import clean_line, clean_text
+from incidents import cascades, changes, containment, paging, staleness, store, tables
+from incidents.alerts import HEARTBEAT, clean_line, clean_text
 from incidents.book import Book
 from incidents.decision import OPEN_IT, Decided
 from incidents.lifecycle import ACTIVE
@@ -56,6 +56,7 @@ def open_incident(
             at = alert.last_seen_at
             store.write(session, incident.id, "fired", now=now, source="alert", at=at, title=alert.title)
         note_joined(session, incident, alerts[1:], now=now)
+        changes.name_suspect(session, incident, book=book, now=now)
         _fill_roles(session, incident, now=now)
         if runbook is not None:
             containment.write_steps(session, incident.id, runbook.worklist(), now=now)
@@ -65,6 +66,8 @@ def open_incident(
 
 
 def repeat_of(alert: Row[Any], book: Book) -> timedelta | None:
+    if alert.source == HEARTBEAT:  # it is said once
+        return None
     source = book.policy.sources.get(alert.source)
     return (source.repeat_interval if source else None) or STALE_DEFAULT
 
@@ -103,7 +106,7 @@ def _insert_incident(
         "policy_digest": book.policy.digest,
         "snapshot": snapshot_of(decided.team, runbook, book=book, now=now),
         "begun_by": begun_by,
-        "severity_by": "person" if person else decided.begun_by,
+        "severity_by": "person" if person else decided.severity_by,
         "mode": decided.mode,
         "parent_id": parent.id if parent is not None else None,
         "round": 1,

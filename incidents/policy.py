@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, PrivateAttr, SecretStr
 
+from incidents.alerts import HEARTBEAT
 from incidents.calendar import Calendar
 from incidents.channelkeys import KINDS, Channel
 from incidents.conditions import Facts, all_hold
@@ -56,6 +57,7 @@ from incidents.yamlfile import checked, read_yaml
 
 SHIPPED = Path(__file__).with_name("default_policy.yaml")
 DEFAULT_TEAM = "default"
+DEPLOYS = "deploys"
 LOG = "log"
 
 Lookup = Callable[[str], str | None]
@@ -157,6 +159,22 @@ class Policy(Rules):
         paged = {step.page for path in self.escalation.paths.values() for step in path}
         return {role for team in self.teams.values() for role in team.roles} | set(self.roles) | _asked(self) | paged
 
+    @cached_property
+    def hooks(self) -> Mapping[str, Source]:
+        """Whatever may post to /hooks/, by the rest of its path: senders of alerts, each heartbeat, and the deploys."""
+        beats = self.sources.get(HEARTBEAT) or Source(kind="heartbeat")
+        deploys = self.sources.get(DEPLOYS) or Source(kind="deploys")
+        senders = {name: source for name, source in self.sources.items() if name not in (HEARTBEAT, DEPLOYS)}
+        return {
+            **senders,
+            **{f"{HEARTBEAT}/{name}": beats for name in self.heartbeats},
+            f"{DEPLOYS}/generic": deploys,
+        }
+
+    def heartbeats_of(self, facts: Facts) -> list[str]:
+        """The heartbeats that this alert keeps alive while it fires."""
+        return [name for name, one in self.heartbeats.items() if one.when and all_hold(one.when, facts)]
+
     def service_of(self, facts: Facts) -> str | None:
         """The policy's service that claims the alert; else what its labels call it."""
         for name, service in self.services.items():
@@ -185,7 +203,10 @@ class Policy(Rules):
         return rule.severity if rule else None
 
     def severity_rule(self, facts: Facts) -> Mapped | None:
-        """The first rule of `severity_map` that fits, with its place in it."""
+        """The first rule of `severity_map` that fits, with its place in it; 0 is a missed heartbeat's own severity."""
+        if facts.source == HEARTBEAT:
+            missed = self.heartbeats.get(facts.labels.get(HEARTBEAT, ""))
+            return Mapped(0, missed.severity) if missed else None
         facts = self._named_severity(facts)
         fitting = (Mapped(n, one.severity) for n, one in enumerate(self.severity_map, 1) if all_hold(one.when, facts))
         return next(fitting, None)
@@ -194,6 +215,10 @@ class Policy(Rules):
         """What happens to an alert: an armed runbook opens at once, else the first rule of `open` that fits."""
         if armed:
             return Decision("open", timedelta(0), "An armed runbook matches: it opens, and pages at once.")
+        if facts.source == HEARTBEAT:
+            return Decision("open", timedelta(0), "A missed heartbeat opens by itself, and pages at once.")
+        if beats := self.heartbeats_of(facts):
+            return Decision("record", timedelta(0), f"It is the heartbeat “{beats[0]}”: only its silence opens.")
         facts = self._named_severity(facts)
         for n, rule in enumerate(self.open, 1):
             if (
@@ -272,7 +297,9 @@ def _settled(policy: Policy, lookup: Lookup, digest: str) -> Policy:
     channels = {name: resolving.channel(name, channel) for name, channel in policy.channels.items()}
     people = {name: resolving.person(name, person, channels) for name, person in policy.people.items()}
     teams = {name: team if team.name else team.model_copy(update={"name": name}) for name, team in policy.teams.items()}
-    secrets = {name: resolving.secret(name, source) for name, source in policy.sources.items()}
+    secrets = {name: resolving.secret(f"source {name}", source) for name, source in policy.sources.items()}
+    for name, beat in policy.heartbeats.items():
+        secrets[f"{HEARTBEAT}/{name}"] = resolving.secret(f"heartbeat {name}", beat)
     settled = policy.model_copy(update={"channels": channels, "people": people, "teams": teams})
     settled._digest = digest
     settled._notes = resolving.notes + _empty_roles(policy)
@@ -333,12 +360,12 @@ class Resolving:
                 kept.append(Contact.model_validate({"channel": LOG, "for": (purpose,)}))
         return person.model_copy(update={"contacts": tuple(kept), "name": person.name or name})
 
-    def secret(self, name: str, source: Source) -> SecretStr | None:
-        if source.secret is None:
+    def secret(self, called: str, sender: Source | Heartbeat) -> SecretStr | None:
+        if sender.secret is None:
             return None
-        value, why = self.value(source.secret.text)
+        value, why = self.value(sender.secret.text)
         if why:
-            self.notes.append(f"The source {name} has no secret ({why}): what it sends is refused.")
+            self.notes.append(f"The {called} has no secret ({why}): what it sends is refused.")
         return SecretStr(value) if value else None
 
 

@@ -5,6 +5,7 @@ The text and not the model is walked, so that one misspelt key doesn't hide the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,8 @@ from incidents.units import duration
 Found = tuple[tuple[str | int, ...], str, str]
 UNDEFINED = "which nobody defines"
 SETTINGS = {setting for kind in KINDS.values() for setting in kind.takes}
+BESIDE_ALERTS = ("heartbeat", "deploys")
+HEARTBEAT_NAME = r"[A-Za-z0-9._-]{1,100}"
 
 
 def cross_faults(both: Merged, file: str) -> list[Fault]:
@@ -24,7 +27,19 @@ def cross_faults(both: Merged, file: str) -> list[Fault]:
     policy = both.document.value
     if not isinstance(policy, dict):
         return []
-    walks = (_teams, _audiences, _contacts, _services, _severities, _sources, _paths, _channels, _shares, _clocks)
+    walks = (
+        _teams,
+        _audiences,
+        _contacts,
+        _services,
+        _severities,
+        _sources,
+        _beside_alerts,
+        _paths,
+        _channels,
+        _shares,
+        _clocks,
+    )
     found = [one for walk in walks for one in walk(policy)]
     faults = [Fault(*both.where(path, file), what, accepted) for path, what, accepted in found]
     # The shipped table asks five roles. A small team that leaves some out gets a note; what it wrote itself must exist.
@@ -128,6 +143,18 @@ def _sources(policy: dict[str, Any]) -> Iterator[Found]:
         if "mapping" in _map(source) and kind != "generic":
             what = f"The kind of `{name}` is read without a mapping of yours."
             yield ("sources", name, "mapping"), what, "kind: generic, or no mapping"
+
+
+def _beside_alerts(policy: dict[str, Any]) -> Iterator[Found]:
+    """Heartbeats and deploys have one source each, which is called like its kind."""
+    for name, source in _map(policy.get("sources")).items():
+        kind = _map(source).get("kind")
+        if name != kind and (name in BESIDE_ALERTS or kind in BESIDE_ALERTS):
+            wanted = kind if kind in BESIDE_ALERTS else name
+            yield ("sources", name, "kind"), f"`{name}` can't be of the kind `{kind}`.", f"{wanted}: {{kind: {wanted}}}"
+    for name in _map(policy.get("heartbeats")):
+        if not (isinstance(name, str) and re.fullmatch(HEARTBEAT_NAME, name)):
+            yield ("heartbeats", name), f"`{name}` can't stand in an address.", "letters, digits, `-`, `_` and `.`"
 
 
 def _paths(policy: dict[str, Any]) -> Iterator[Found]:

@@ -310,8 +310,10 @@ class Escalation(Key):
 class Heartbeat(Key):
     every: Span = Field(description="How often it must be heard.")
     grace: Span = Field(default=timedelta(minutes=1), description="How late it may be.")
-    severity: str = Field(description="A code of `severities`.")
+    severity: str = Field(default="P1", description="A code of `severities`.")
     service: str | None = Field(default=None, description="The service that is silent then.")
+    secret: Reference | None = Field(default=None, description="What its job proves itself by, and no other.")
+    when: When = Field(default=(), description="Alerts that count as a beat while they fire, like the Watchdog.")
 
 
 class Silence(Key):

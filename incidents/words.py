@@ -7,12 +7,14 @@ from typing import Any
 TIMELINE = {
     "opened.runbook": "{name} opened: {title}. The runbook “{runbook}” matched.",
     "opened.mapping": "{name} opened: {title}. No runbook is armed for it; its severity label says {severity}.",
+    "opened.heartbeat": "{name} opened: {title}. A missed heartbeat opens by itself; the policy says {severity}.",
     "opened.person": "{name} declared by {person}: {title}.",
     "opened.suggestion": "{name} opened by {person} from a suggested alert: {title}.",
     "opened.unreadable": "{name} opened: an authentic delivery of {sender} could not be understood ({why}). "
     "Its raw body is kept as inbox entry {inbox_id}.",
     "opened.parked": "{name}: a dangerous promise is parked ({kind}): whether it took effect can't be known. "
     "It will not be run again by itself.",
+    "suspect": "Suspect: {what}{by}. It is the newest change before this began.",
     "recurrence": "This happened before: {parent}.",
     "team.default": "No service of the policy claims this alert; it goes to the default team.",
     "runbook.missing": "No runbook matched. The generic containment checklist is used; write one afterwards.",

@@ -19,7 +19,16 @@ LONGEST_CODE = {
 }
 # What gives way when it is too long, in this order, and how many characters of it stay. Of the first thing to do, the
 # first word always stays; the link never gives way.
-GIVES_WAY = (("affected", 0), ("what", 16), ("first", 40), ("service", 8), ("what", 0), ("age", 0), ("first", 0))
+GIVES_WAY = (
+    ("affected", 0),
+    ("suspect", 0),
+    ("what", 16),
+    ("first", 40),
+    ("service", 8),
+    ("what", 0),
+    ("age", 0),
+    ("first", 0),
+)
 GIVES_WAY_LAST = (("service", 0), ("severity", 4), ("incident", 0))
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")

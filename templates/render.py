@@ -33,6 +33,7 @@ FACTS: dict[str, Any] = {
     "age": "",
     "affected": "",
     "first": "",
+    "suspect": "",  # the newest change before it
     "runbook": None,
     "url": "",
     "link": "",  # the acknowledging link; without one, the incident's page

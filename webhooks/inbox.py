@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.sansio.utils import get_content_length
 
-from incidents.errors import NotAuthentic
+from incidents.errors import MalformedPayload, NotAuthentic
 from incidents.tables import inbox
 from ports.database import Database, StoreDown, Work
 from webhooks.body import Body, BodyCutShort, read_body
@@ -100,6 +100,8 @@ class Door:
         except NotAuthentic as refused:
             self._refusals.add(name)
             return Answer(401, refused.sentence, {"WWW-Authenticate": 'Bearer realm="firedoor"'})
+        except Refused as refused:
+            return Answer(400, f"{refused} Nothing was stored; mend it and send it again.")
         except BodyCutShort:
             return Answer(400, CUT_SHORT)
         except StoreDown:
@@ -120,10 +122,12 @@ class Door:
         body = read_body(stream, length=_length(environ), encoding=encoding)
         if witness is not None:
             witness.confirm()
+        stored_headers = _stored_headers(headers, body, source)
+        _check(source, body.content, stored_headers)
         row = {
             "source": name,
             "delivery_key": source.delivery_key(headers),
-            "headers": _stored_headers(headers, body, source),
+            "headers": stored_headers,
             "body": body.content,
             "state": "new",
             "attempts": 0,
@@ -145,6 +149,19 @@ class Answer:
         headers = {"Content-Type": self.content_type, "Content-Length": str(len(body)), **self.headers}
         start_response(STATUS_LINES[self.status], list(headers.items()))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+class Refused(Exception):
+    """The body is one that this sender must mend, and says why."""
+
+
+def _check(source: Source, body: bytes, headers: Mapping[str, str]) -> None:
+    if source.check is None:
+        return
+    try:
+        source.check(body, headers)
+    except MalformedPayload as malformed:
+        raise Refused(malformed.sentence) from malformed
 
 
 def _length(environ: WSGIEnvironment) -> int | None:

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Row, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from incidents import audit, promises
+from incidents import audit, heartbeats, promises
 from incidents.promises import Bell, Outcome
 from incidents.tables import counter, inbox, part, promise
 from ports.clock import Clock
@@ -200,6 +200,8 @@ class Ticker:
         try:
             with self.database.work(wait=STORE_WAIT) as work:
                 work.ring(self.audit(work.session, book=self.book(), now=work.now))
+            with self.database.work(wait=STORE_WAIT) as work:
+                work.ring(heartbeats.watch(work.session, book=self.book(), now=work.now))
         except StoreDown:
             raise
         except Exception:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy import Connection, Row, and_, func, literal_column, select, update
 
-from incidents import intake, opening, response
+from incidents import heartbeats, intake, opening, response
 from incidents.alerts import Alert
 from incidents.errors import MalformedPayload
 from incidents.promises import Bell
@@ -44,12 +44,22 @@ class Source(Protocol):
     def mapped_by(self, mapping: Any) -> Source: ...
 
 
+class Beside(Protocol):
+    """How a sender of other things than alerts is read, and what its rows do."""
+
+    @property
+    def read(self) -> Callable[[bytes, Mapping[str, str]], Any]: ...
+    @property
+    def take(self) -> Callable[[Connection, Sequence[tuple[Row[Any], Any]], Any, datetime], list[Bell]]: ...
+
+
 @dataclass(frozen=True)
 class Parsed:
     """An inbox row with its alerts, or with the reason why it has none."""
 
     row: Row[Any]
     alerts: Sequence[Alert] = ()
+    said: Any = None  # by a sender of other things than alerts
     unreadable: str | None = None
     failed: Exception | None = None
     alone: bool = False
@@ -68,6 +78,7 @@ class Taker:
     sources: Mapping[str, Source]
     book: Callable[[], Any]
     keeper: Keeper | None = None
+    beside: Mapping[str, Beside] = field(default_factory=dict)  # by the first part of the source's name
     take: Callable[..., Any] = intake.take
     triage: Callable[..., list[Bell]] = response.triage
     unreadable: Callable[..., list[Bell]] = opening.unreadable
@@ -156,6 +167,9 @@ class Taker:
         if row.attempts > TRIES:
             return Parsed(row, unreadable=f"{TRIES} tries to read it ended without a word")
         try:
+            beside = self._beside(row)
+            if beside is not None:
+                return Parsed(row, said=beside.read(row.body, row.headers))
             settings = self.book().policy.sources.get(row.source)
             source = self.sources.get(settings.kind) if settings is not None else None
             if source is None:
@@ -190,10 +204,18 @@ class Taker:
         return len(rows)
 
     def _apply(self, session: Connection, together: Sequence[Parsed], now: datetime) -> list[Bell]:
-        deliveries = [intake.Delivery(one.row.id, one.row.received_at, one.alerts) for one in together]
         book = self.book()
+        beside = self._beside(together[0].row)
+        if beside is not None:
+            return beside.take(session, [(one.row, one.said) for one in together], book, now)
+        deliveries = [intake.Delivery(one.row.id, one.row.received_at, one.alerts) for one in together]
         changes = self.take(session, source=together[0].row.source, deliveries=deliveries, book=book, now=now)
-        return self.triage(session, changes, book=book, now=now)
+        bells = self.triage(session, changes, book=book, now=now)
+        return bells + heartbeats.take_alerts(session, deliveries, book, now)
+
+    def _beside(self, row: Row[Any]) -> Beside | None:
+        kind, nested, _ = row.source.partition("/")
+        return self.beside.get(kind) if nested else None
 
     def _failed(self, row: Row[Any], error: Exception) -> int:
         log.error("inbox.take_failed", inbox_id=row.id, source=row.source, attempt=row.attempts, exc_info=error)

@@ -34,8 +34,8 @@ def test_every_key_of_the_policy_is_on_the_page(key: str) -> None:
     assert f"`{key}`" in PAGE
 
     for model in models_in(Policy.model_fields[key].annotation):
-        # A map that several keys share, such as the caps of levers, is described once.
-        places = [section_of(key), PAGE] if model.__name__ in ("Caps", "Limits") else [section_of(key)]
+        # A map that several keys share, such as the caps of levers or a secret, is described once.
+        places = [section_of(key), PAGE] if model.__name__ in ("Caps", "Limits", "Reference") else [section_of(key)]
         for name, known in model.model_fields.items():
             line = f"| `{known.alias or name}` |"
             assert any(line in place for place in places), f"{key}: {model.__name__}.{name}"

@@ -18,7 +18,7 @@ from webhooks.sources import alertmanager, datadog, generic, grafana, sentry, up
 from webhooks.sources.generic import Looked, explain
 from webhooks.sources.reading import OVERSIZED
 
-__all__ = ["OVERSIZED", "SOURCES", "Looked", "Source", "explain", "source_of"]
+__all__ = ["OVERSIZED", "SOURCES", "Looked", "Source", "explain", "no_alerts", "source_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Source:
     authenticate: Authenticate = by_token
     keeps: tuple[str, ...] = ()  # the headers that `parse` reads
     mapping: Mapping | None = None  # what it is read by, where it is read by a mapping
+    comes_back: bool = True  # whether it sends again what was not taken; what never comes back is spooled
+    check: Callable[[bytes, Map[str, str]], None] | None = None  # refuses a body at the door: MalformedPayload
 
     def mapped_by(self, mapping: Mapping | None) -> Source:
         """The same, by a mapping of the policy's own where there is one."""
@@ -55,6 +57,11 @@ def source_of(settings: SourceSettings) -> Source:
     return SOURCES[settings.kind].mapped_by(settings.mapping)
 
 
+def no_alerts(_source: str, _body: bytes, _headers: Map[str, str]) -> list[Alert]:
+    """Of a sender that says other things than alerts."""
+    return []
+
+
 SOURCES: dict[str, Source] = {
     source.kind: source
     for source in (
@@ -65,6 +72,7 @@ SOURCES: dict[str, Source] = {
             sentry.delivery_key,
             authenticate=BySignature(sentry.SIGNATURE),
             keeps=(sentry.RESOURCE,),
+            comes_back=False,
         ),
         Source(
             "grafana",
@@ -72,7 +80,7 @@ SOURCES: dict[str, Source] = {
             authenticate=BySignatureOrToken(BySignature(grafana.SIGNATURE, grafana.TIMESTAMP)),
         ),
         Source("datadog", datadog.parse, mapping=datadog.MAPPING),
-        Source("uptime_kuma", uptime_kuma.parse, mapping=uptime_kuma.MAPPING),
-        Source("generic", generic.parse, mapping=generic.MAPPING),
+        Source("uptime_kuma", uptime_kuma.parse, mapping=uptime_kuma.MAPPING, comes_back=False),
+        Source("generic", generic.parse, mapping=generic.MAPPING, comes_back=False),
     )
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, func, select, text
 
-from incidents.tables import LIVE, alert, attempt, counter, hearing, inbox, incident, part, promise
+from incidents.tables import LIVE, alert, attempt, counter, hearing, inbox, incident, part, promise, silence
 from ports.database import Database, StoreDown
 
 DAY = timedelta(days=1)
@@ -203,6 +203,14 @@ def _counters(session: Connection, _now: datetime) -> Iterator[Sample]:
         yield Sample("firedoor_counter_total", value, {"name": name}, kind="counter", about=about)
 
 
+def _silences(session: Connection, now: datetime) -> Iterator[Sample]:
+    s = silence.c
+    muted = session.execute(select(func.sum(s.muted))).scalar() or 0
+    live = session.execute(select(func.count()).where(s.ends_at > now, s.lifted_at.is_(None))).scalar_one()
+    yield Sample("firedoor_firings_muted_total", int(muted), kind="counter", about="Firings that a silence muted.")
+    yield Sample("firedoor_silences_live", live, about="Silences that are in force now.")
+
+
 def _parts(session: Connection, now: datetime) -> Iterator[Sample]:
     p = part.c
     rows = session.execute(select(p.name, p.kind, p.worked_at).where(p.worked_at >= now - FORGOTTEN_AFTER).limit(200))
@@ -222,6 +230,7 @@ FAMILIES = (
     _stages,
     _misses,
     _counters,
+    _silences,
     _parts,
 )
 

@@ -106,7 +106,7 @@ def _fired_together(
     newest = store.where_merged(session, store.newest_by_key(session, key))
     incident = _where_they_belong(session, newest, members)
     if incident is None or incident.status not in OPEN:
-        members = silences.mute(session, members, muting, book=book)
+        members = silences.mute(session, members, muting, book=book, now=now)
         if not members:
             return []
     if incident is not None:

@@ -7,6 +7,7 @@ either muted before the end, which then finds it, or decided as if there were no
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -79,7 +80,9 @@ def muting(session: Connection, members: Sequence[Member], *, book: Book, now: d
     return {alert_id: one for alert_id, one in chosen.items() if one is not None}
 
 
-def mute(session: Connection, members: list[Member], by: Mapping[int, InForce], *, book: Book) -> list[Member]:
+def mute(
+    session: Connection, members: list[Member], by: Mapping[int, InForce], *, book: Book, now: datetime
+) -> list[Member]:
     """Record and count what a silence mutes; return the others."""
     muted = [(alert, decided, by[alert.id]) for alert, decided in members if alert.id in by]
     if not muted:
@@ -97,11 +100,21 @@ def mute(session: Connection, members: list[Member], by: Mapping[int, InForce], 
     ]
     values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "b_id"}
     session.execute(update(a).where(a.c.id == bindparam("b_id")).values(values), rows)
-    for one in sorted({row["silence_id"] for row in rows}):
-        count = sum(row["silence_id"] == one for row in rows)
+    for one, count in Counter(row["silence_id"] for row in rows).items():
         session.execute(update(s).where(s.c.id == one).values(muted=s.c.muted + count))
-    store.count(session, "silence.muted", len(rows))
+    _say_on_ended(session, muted, book, now)
     return [(alert, decided) for alert, decided in members if alert.id not in by]
+
+
+def _say_on_ended(
+    session: Connection, muted: Sequence[tuple[Row[Any], Decided, InForce]], book: Book, now: datetime
+) -> None:
+    """An incident that would have gone on says why it does not."""
+    for alert, _, silence in muted:
+        if alert.incident_id is not None:
+            author, until = author_name(book, silence.author), f"{silence.ends_at:%d %b %H:%M} UTC"
+            store.write(session, alert.incident_id, "silenced", now=now, source="alert", title=alert.title,
+                        silence=silence.id, author=author, until=until)  # fmt: skip
 
 
 # --- what is in force ---
@@ -231,8 +244,9 @@ def owe_overlooked_ends(session: Connection, *, now: datetime) -> None:
     """A silence that is over, mutes what fires, and owes nothing: its promise is made again. For the audit."""
     s, a, p = t.silence, t.alert, t.promise
     over = or_(s.c.ends_at <= now - OVERLOOKED_AFTER, s.c.lifted_at <= now - OVERLOOKED_AFTER)
-    mutes = select(a.c.id).where(a.c.decision == SILENCED, a.c.silence_id == s.c.id, a.c.status == FIRING)
-    for silence_id in session.execute(select(s.c.id).where(over, mutes.exists()).order_by(s.c.id)).scalars().all():
+    muted = select(s.c.id).distinct().join(a, a.c.silence_id == s.c.id)
+    muted = muted.where(over, a.c.decision == SILENCED, a.c.status == FIRING).order_by(s.c.id)
+    for silence_id in session.execute(muted).scalars().all():
         keys = p.c.key.like(f"silence_end:{silence_id}:%")
         owed = select(p.c.id).where(p.c.kind == "silence_end", keys, p.c.state.in_(("due", "claimed")))
         if session.execute(owed.limit(1)).first() is None:

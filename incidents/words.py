@@ -28,6 +28,7 @@ TIMELINE = {
     "fired": "Firing: {title}.",
     "joined": "One more alert joined: {title}.",
     "fired.again": "Firing again: {title}.",
+    "silenced": "Firing again: {title}. Silence {silence} of {author} mutes it until {until}; nobody is paged.",
     "silence.ended": "Silence {silence} muted it until now. It still fires, so it is decided anew.",
     "held": "{title} fires again right after its resolve. Waiting until {until}, in case it is a slower peer's old news.",
     "cleared.alert": "Resolved by its sender: {title}.",

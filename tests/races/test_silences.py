@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import and_, func, select
 
-from incidents import tables
+from incidents import silences, tables
+from incidents.book import Book
+from incidents.decision import decide, facts_of_row
+from incidents.library import Library
+from incidents.policy import load_policy
 from incidents.promises import Outcome
+from ports.clock import SettableClock
+from ports.database import Database
 from tests.fixtures.desk import Desk
 from tests.fixtures.waiting import eventually
 
@@ -100,3 +108,31 @@ def test_alerts_fire_while_their_silence_ends(busy: Desk) -> None:
 
     assert counted(busy, and_(a.c.decision == "silenced", a.c.status == "firing")) == 0
     assert counted(busy, a.c.decision == "open", a.c.incident_id.is_not(None)) == ALERTS
+
+
+def test_a_silence_that_ends_between_the_look_and_the_muting_mutes_nothing(
+    postgresql_url: str, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only PostgreSQL has two writers at a time."""
+    store, now = Database(postgresql_url, clock), clock.now()
+    ends = now + timedelta(hours=2)
+    with store.work() as work:
+        made = silences.write(
+            work.session, ['service="mail"'], begins=now, ends=ends, author="ada", reason="it moves", now=now
+        )
+    assert made is not None
+    book = Book(load_policy(None, "firedoor.yaml", lookup=lambda _: None), Library([]))
+    alert: Any = SimpleNamespace(id=1, source="alertmanager", labels=labels(1), annotations={}, value=None, recent=[])
+    look = silences._rows_in_force
+
+    def look_and_lose(*where: Any) -> list[silences.InForce]:
+        found = look(*where)
+        with store.work() as other:
+            assert silences.end(other.session, made, now=ends)
+        return found
+
+    monkeypatch.setattr(silences, "_rows_in_force", look_and_lose)
+    with store.work() as work:
+        member = (alert, decide(facts_of_row(alert, now), book))
+        assert silences.muting(work.session, [member], book=book, now=now) == {}
+    store.close()

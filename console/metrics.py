@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, func, select, text
 
+from incidents import canary
 from incidents.tables import LIVE, alert, attempt, counter, hearing, inbox, incident, part, promise, silence
 from ports.database import Database, StoreDown
 
@@ -27,6 +28,7 @@ MILESTONES = (  # R136: measured from the moment the system knew
     ("resolve", "resolved_at"),
 )
 FORGOTTEN_AFTER = timedelta(minutes=10)
+WATCHED = ("page.failed",)  # there from the start: a rule sees only the growth of what it knew before
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,8 @@ def _misses(session: Connection, now: datetime) -> Iterator[Sample]:
 def _counters(session: Connection, _now: datetime) -> Iterator[Sample]:
     c = counter.c
     about = "What is counted though no row is kept for it."
-    for name, value in session.execute(select(c.name, c.value).order_by(c.name).limit(500)):
+    rows = session.execute(select(c.name, c.value).order_by(c.name).limit(500)).all()
+    for name, value in {**dict.fromkeys(WATCHED, 0), **{row.name: row.value for row in rows}}.items():
         yield Sample("firedoor_counter_total", value, {"name": name}, kind="counter", about=about)
 
 
@@ -219,6 +222,13 @@ def _parts(session: Connection, now: datetime) -> Iterator[Sample]:
         yield Sample("firedoor_part_age_seconds", _seconds(worked_at, now), {"part": name, "kind": kind}, about=about)
 
 
+def _canary(session: Connection, now: datetime) -> Iterator[Sample]:
+    """Only where canaries are made: without FIREDOOR_HEARTBEAT_URL there is nothing to be late."""
+    kept_at = canary.kept_at(session, now=now)
+    if kept_at is not None:
+        yield Sample("firedoor_canary_age_seconds", _seconds(kept_at, now), about="Since the newest canary page left.")
+
+
 FAMILIES = (
     _totals,
     _open_incidents,
@@ -232,6 +242,7 @@ FAMILIES = (
     _counters,
     _silences,
     _parts,
+    _canary,
 )
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from firedoor.settings import Settings
 from incidents.book import Book
+
+RULES = Path(__file__).with_name("firedoor.rules.yml")
 
 # Fields that Alertmanager sends; the labels match a runbook that ships, so that the page leaves at once.
 SAMPLE = {
@@ -43,6 +47,11 @@ def greeting(settings: Settings, book: Book, *, sign_in: str) -> str:
             "",
             "Paste into alertmanager.yml:",
             snippet(settings.public_url, token),
+            "For the day when Firedoor itself is gone, a second receiver that does not pass through it:",
+            second_receiver(settings),
+            "Into prometheus.yml, with the rules that watch Firedoor:",
+            scraping(settings),
+            RULES.read_text(encoding="utf-8"),
             "Send a sample alert:",
             f"  {sample_command(settings.public_url, token)}",
             "",
@@ -69,6 +78,37 @@ def snippet(public_url: str, token: str) -> str:
           http_config:
             authorization:
               credentials: {token}
+"""
+
+
+def second_receiver(settings: Settings) -> str:
+    """By mail, which is there everywhere; any receiver does that does not pass through Firedoor."""
+    server = urlsplit(settings.smtp_url) if settings.smtp_url else None
+    host = f"{server.hostname}:{server.port or 587}" if server else "mail.example.com:587"
+    return f"""\
+  # under route:
+    routes:
+      - matchers: ['alertname=~"Firedoor.+"']
+        receiver: beside-firedoor
+        group_wait: 5s
+  # under receivers:
+    - name: beside-firedoor
+      email_configs:
+        - to: {settings.mail_to or "you@example.com"}
+          from: {settings.mail_from}
+          smarthost: {host}
+"""
+
+
+def scraping(settings: Settings) -> str:
+    return f"""\
+  rule_files: [{RULES}]
+  scrape_configs:
+    - job_name: firedoor
+      scrape_interval: 15s
+      static_configs: [{{targets: ["{urlsplit(settings.local_url).netloc}"]}}]
+
+These are the rules:
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -12,9 +13,10 @@ import structlog
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
+from sqlalchemy import Connection
 
 from firedoor.credentials import keep_api_token, owner
-from firedoor.heartbeat import beat_outside
+from firedoor.heartbeat import Signs, beat_outside
 from firedoor.logs import set_up_logs
 from firedoor.settings import Settings, WrongSettings
 from firedoor.shelf import Shelf
@@ -22,6 +24,10 @@ from firedoor.supervisor import Part, Supervisor
 from firedoor.vitals import Pulse, die_with, name_process
 from firedoor.web import create_app
 from firedoor.wiring import House
+from incidents import canary
+from incidents.audit import audit
+from incidents.book import Book
+from incidents.promises import Bell
 from worker import listening
 from worker.clock import Ticker
 
@@ -66,11 +72,22 @@ def run_clock(settings: Settings, pulse: Pulse | None = None) -> None:
     pulse.beat_from_thread()
     house = House.open(settings, role="clock")
     stop = _stop_on_signals()
-    if settings.heartbeat_url:
-        beat_outside(settings.heartbeat_url, pulse.is_alive, stop)
     ticker = Ticker(house.database, house.clock, house.doorbell, house.keeper, house.taker, house.book)
+    if settings.heartbeat_url:
+        ticker.audit = partial(_audit_with_canary, settings.canary)
+        beat_outside(settings.heartbeat_url, signs_of(house, ticker).are_good, stop)
     ticker.run(stop, pulse.lives)
     house.close()
+
+
+def signs_of(house: House, ticker: Ticker) -> Signs:
+    """What must be true of this installation before we say that we live."""
+    redis_ping = house.doorbell.ping if house.settings.redis_url else None
+    return Signs(house.database, ticker.lag, redis_ping, web=house.settings.local_url)
+
+
+def _audit_with_canary(to: str, session: Connection, *, book: Book, now: datetime) -> list[Bell]:
+    return [*audit(session, book=book, now=now), *canary.owe(session, to, now=now)]
 
 
 def release(settings: Settings) -> Settings:

@@ -56,7 +56,8 @@ VARIABLES = (
     Variable("FIREDOOR_SECRET_KEY", "signs acknowledging links and sessions", "HOME/secrets/secret_key"),
     Variable("FIREDOOR_<SOURCE>_TOKEN", "what a sender shows: bearer token or basic password", "see below"),
     Variable("FIREDOOR_<SOURCE>_SECRET", "what a sender signs its body with", "none"),
-    Variable("FIREDOOR_HEARTBEAT_URL", "asked by the clock once a minute, so that another watches us", "none"),
+    Variable("FIREDOOR_HEARTBEAT_URL", "asked every 30 s while all is well, so that another watches us", "none"),
+    Variable("FIREDOOR_CANARY", "where the page that proves the road goes: CHANNEL or CHANNEL:ADDRESS", "log"),
     Variable("FIREDOOR_SMTP_URL", "the mail server", "none: pages go to the log channel"),
     Variable("FIREDOOR_MAIL_FROM", "the sender of pages", "firedoor@ the public URL's host"),
     Variable("FIREDOOR_MAIL_TO", "where the shipped policy sends pages", "none"),
@@ -83,6 +84,7 @@ class Settings:
     secret_key: str = field(repr=False)
     token: str = field(repr=False)
     heartbeat_url: str | None = field(repr=False)
+    canary: str = field(repr=False)
     smtp_url: str | None = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
 
@@ -111,6 +113,11 @@ class Settings:
         if path:
             return _read(Path(path))
         return self.mail_from if name == "FIREDOOR_MAIL_FROM" else None  # the one with a default that a policy asks for
+
+    @property
+    def local_url(self) -> str:
+        """The web process, asked from this machine."""
+        return _address(self.host, self.port)
 
     @property
     def secrets_folder(self) -> Path:
@@ -175,6 +182,7 @@ class Reading:
             secret_key=self.secret_key() or _first(_kept(home, "secret_key")),
             token=self.text("TOKEN") or _first(_kept(home, "api_token")),
             heartbeat_url=self.url("HEARTBEAT_URL", ("http", "https"), "https://watch.example.com/ping/firedoor"),
+            canary=self.text("CANARY") or "log",
             smtp_url=self.url("SMTP_URL", ("smtp", "smtps"), "smtp://user:password@mail.example.com:587"),
             environ=self.environ,
         )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 
 from incidents import (
     asking,
+    canary,
     cascades,
     delivery,
     heartbeats,
@@ -67,6 +68,7 @@ KINDS = {
         Kind("tell", prepare=delivery.prepare_tell, settled=delivery.settled),
         Kind("digest", prepare=delivery.prepare_digest, settled=delivery.digest_settled),
         Kind("stand_down_broadcast", prepare=delivery.prepare_broadcast, settled=delivery.broadcast_settled),
+        Kind("canary", prepare=canary.prepare),
         Kind("escalate", decide=overdue.escalate_due),
         Kind("deadline", decide=overdue.deadline_due),
         Kind("hold", decide=put_right_after(hold_due)),

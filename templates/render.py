@@ -17,7 +17,7 @@ from templates.fitting import SHORT, fitted, one_line, plain_ascii
 
 LONGEST_FACT = 500
 ENTRY = {"line": "", "incident": "", "severity": "", "service": "", "what": "", "who_has_it": "", "needs_human": ""}
-PURPOSES = ("page", "tell", "handed", "digest", "cleared", "stand_down", "leadership", "update")
+PURPOSES = ("page", "tell", "handed", "digest", "cleared", "stand_down", "leadership", "update", "canary")
 
 # Every fact a message template may name, and what it is where nobody gave it.
 FACTS: dict[str, Any] = {

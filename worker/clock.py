@@ -109,6 +109,10 @@ class Ticker:
         self._finished_at = time.monotonic()
         return sleep
 
+    def lag(self) -> float:
+        """Seconds since a pass ended. It begins one a second, so more than a few is late."""
+        return time.monotonic() - self._finished_at
+
     def tick(self) -> float:
         """One bounded pass. Returns for how many seconds there is nothing to do."""
         self._count_steps()

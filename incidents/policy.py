@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-from incidents.alerts import HEARTBEAT
+from incidents.alerts import HEARTBEAT, clean_line
 from incidents.calendar import Calendar
 from incidents.channelkeys import KINDS, Channel
 from incidents.conditions import Facts, all_hold
@@ -182,10 +182,10 @@ class Policy(Rules):
                 return name
         labels = facts.labels
         if labels.get("service"):
-            return labels["service"]
+            return _name(labels["service"])
         if labels.get("cluster") and labels.get("namespace"):
-            return f"{labels['cluster']}/{labels['namespace']}"
-        return labels.get("job") or None
+            return _name(f"{labels['cluster']}/{labels['namespace']}")
+        return _name(labels.get("job", ""))
 
     def team_of(self, service: str | None) -> Claim:
         """The service's team, else the default team."""
@@ -380,6 +380,11 @@ def _empty_roles(policy: Policy) -> list[str]:
 
 def _asked(policy: Policy) -> set[str]:
     return {role for row in policy.severities.values() for hears in row.hears for role in hears.who}
+
+
+def _name(label: str) -> str | None:
+    """A label as the name of a service: one short line that every database and every subject line can hold."""
+    return label or None if label.isprintable() and len(label) <= 200 else clean_line(label) or None
 
 
 _DONE = {"open": "it opens", "suggest": "it is suggested, and a person may open it", "record": "it is recorded only"}

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 MIB = 2**20
@@ -163,8 +164,13 @@ class Poison:
         return f"{self.kind}: {self.name}"
 
 
-def corpus(kind: str) -> Iterator[Poison]:
+@lru_cache(maxsize=1)  # the tests of one kind come together
+def corpus(kind: str) -> tuple[Poison, ...]:
     """Every poison for one kind."""
+    return tuple(_all(kind))
+
+
+def _all(kind: str) -> Iterator[Poison]:
     shape = SHAPES[kind]
     for n, (name, text) in enumerate(TEXTS.items(), 1):
         labels = {"service": f"{text[:300]}-{n}", "severity": "critical", f"l{text[:300]}": text, "env": text[:300]}

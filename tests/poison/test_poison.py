@@ -28,13 +28,12 @@ SHARE = 5  # every poison goes through the store as Alertmanager's, and of each 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_parser_falls_over_any_of_it(kind: str) -> None:
-    poisons = list(corpus(kind))
-    assert len(poisons) >= 60
+    assert len(corpus(kind)) >= 60
 
-    for poison in poisons:
+    for poison in corpus(kind):
         began = time.process_time()
         alerts, refused = _read(poison)
-        assert time.process_time() - began < 1.5, f"{poison} takes too long"
+        assert time.process_time() - began < 1.0, f"{poison} takes too long"
         assert len(alerts) == 1 or not poison.honest, f"{poison}: {refused}"
         assert refused == "" or (refused.endswith(".") and len(refused) < 400), f"{poison}: {refused}"
         for alert in alerts:
@@ -128,6 +127,6 @@ def _each_honest_one_is_in_an_incident(session: Connection, sent: Sequence[tuple
 
 
 def _every_screen_shows_it(desk: Desk) -> None:
-    for incident in desk.incidents()[:50]:
+    for incident in desk.incidents()[:10]:
         assert desk.incident(incident["id"])["title"]
     assert desk.alerts()

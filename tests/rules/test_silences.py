@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.calendar import Calendar, began_at, begins_at
 from incidents.conditions import ask_for_nothing, parse
@@ -13,6 +14,7 @@ from incidents.errors import FaultsFound
 from incidents.library import Library
 from incidents.policy import load_policy
 from incidents.silences import read_matchers, windows_in_force, written
+from incidents.simulation import simulate
 
 WINDOW = '{when: [%s], schedule: "%s", for: %s, reason: rebuild, owner: me}'
 
@@ -52,6 +54,17 @@ def test_a_window_lasts_its_time_though_the_clock_changes() -> None:
     assert one.ends_at == utc("2026-03-08 09:00")
     assert windows_in_force(book, utc("2026-03-08 06:59")) == []
     assert windows_in_force(book, utc("2026-03-08 09:00")) == []
+
+
+def test_simulate_knows_the_windows_of_the_policy() -> None:
+    book = Book(load_policy(policy(), "f.yaml", lookup=lambda _: None), Library([]))
+    alert = Alert("alertmanager", "f", "firing", {"alertname": "Slow", "service": "batch", "severity": "critical"})
+
+    inside, outside = (simulate(alert, book=book, now=utc(now)) for now in ("2026-11-22 03:59", "2026-11-22 04:00"))
+
+    assert (inside["decision"], inside["opens"]) == ("silenced", False)
+    assert "Muted by a maintenance window of Me until 22 Nov 04:00 UTC (rebuild)." in inside["why"]
+    assert (outside["decision"], outside["opens"], outside["silenced_until"]) == ("open", True, None)
 
 
 @pytest.mark.parametrize(

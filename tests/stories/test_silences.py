@@ -206,6 +206,18 @@ def test_a_firing_that_is_held_when_the_silence_ends_counts_after_its_minute(des
     assert ("page", "ada") in desk.heard()
 
 
+def test_a_missed_heartbeat_is_muted_like_any_alert(open_desk: OpenDesk) -> None:
+    desk = open_desk(CAST, more="heartbeats: {backup: {every: 10m, grace: 2m, severity: P1}}\n")
+    silences(desk, 'heartbeat="backup"', lasts="1h")
+    desk.audit()
+    desk.forward(minutes=59)
+    assert [(one["source"], one["decision"]) for one in desk.alerts()] == [("heartbeat", "silenced")]
+
+    desk.forward(minutes=1)
+
+    assert ("page", "ada") in desk.heard()
+
+
 def test_a_maintenance_window_begins_and_ends_by_itself(open_desk: OpenDesk) -> None:
     desk = open_desk(CAST, more=NIGHTLY)
     window = desk.api("GET", "/silences")["windows"][0]

@@ -21,6 +21,8 @@ from incidents.waking import unwoken
 from ports.clock import SystemClock
 from ports.database import Database, StoreDown
 
+MOST_NOTES = 5  # of runbooks that are not armed: somebody who imported 300 drafts knows it
+
 
 @dataclass
 class Checked:
@@ -103,11 +105,10 @@ def _unmapped_words(source: str, severity: str, alerts: int, title: str) -> str:
 
 
 def _runbook_notes(book: Book) -> list[str]:
-    notes = [
-        f"the runbook {one.name} is not armed: it only suggests, or lends its steps"
-        for one in book.runbooks.all
-        if not one.armed and not one.fallback and not one.faults
-    ]
+    idle = [one.name for one in book.runbooks.all if not one.armed and not one.fallback and not one.faults]
+    notes = [f"the runbook {name} is not armed: it only suggests, or lends its steps" for name in idle[:MOST_NOTES]]
+    if len(idle) > MOST_NOTES:
+        notes.append(f"{len(idle) - MOST_NOTES} more runbooks are not armed")
     if not book.runbooks.all:
         notes.append("there is no runbook: an incident opens by severity mapping alone, without steps")
     return notes

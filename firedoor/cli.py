@@ -95,6 +95,46 @@ def init(path: Path, force: bool, as_json: bool) -> None:
     screen.say("Put your names and services in, then run `firedoor check`.")
 
 
+@main.group("import")
+def import_() -> None:
+    """Bring in what other programs know."""
+
+
+@import_.command("rules")
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="The folder; your runbooks unless told.")
+@AS_JSON
+def import_rules(files: tuple[Path, ...], into: Path | None, as_json: bool) -> None:
+    """Draft a runbook for each alerting rule in FILES: rule files of Prometheus, PrometheusRule, lists of them.
+
+    A draft opens nothing until somebody finishes it and takes `draft: true` away. Nothing is overwritten.
+    """
+    from firedoor import screen
+    from firedoor.drafting import draft_rules
+    from firedoor.settings import PACKAGE_RUNBOOKS
+    from firedoor.shelf import Shelf
+
+    _quiet_logs()
+    told = settings()
+    own = Path("runbooks") if told.runbooks_path == PACKAGE_RUNBOOKS else told.runbooks_path
+    drafted = draft_rules(files, into or own, policy=Shelf(told).current().policy)
+    if as_json:
+        unread = [{"file": str(path), "why": why} for path, why in drafted.unread]
+        screen.as_json({
+            "written": [str(one) for one in drafted.written], "kept": [str(one) for one in drafted.kept],
+            "unread": unread,
+        })  # fmt: skip
+    else:
+        for path in drafted.written:
+            screen.say(f"wrote {path}")
+        for path in drafted.kept:
+            screen.say(f"kept {path} as it was")
+        for path, why in drafted.unread:
+            click.echo(f"{path}: {why}. Nothing was drafted from it.", err=True)
+        screen.say(f"{len(drafted.written)} written, {len(drafted.kept)} kept. Drafts open nothing; finish them.")
+    sys.exit(REFUSED if drafted.unread else 0)
+
+
 @main.command()
 @click.option("--send", is_flag=True, help="Send one test message to each contact, and say what became of it.")
 @AS_JSON

@@ -78,6 +78,22 @@ def clean_text(text: str, limit: int = 4000) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1].rstrip() + "…"
 
 
+_WEB_LINK = re.compile(r"https?://[^\s<>\"'`{}|\\^\[\]/?#]+[^\s<>\"'`{}|\\^]*", re.IGNORECASE)
+
+
+def web_link(text: str, limit: int = 500) -> str:
+    """The text where it is the address of a page, else "": what a sender wrote never becomes another kind of link."""
+    text = text.strip()
+    return text if len(text) <= limit and not _CONTROL.search(text) and _WEB_LINK.fullmatch(text) else ""
+
+
+def runbook_url(alert: Any) -> str:
+    """Where its sender keeps a runbook for it: the annotation that alert rules carry, or the label; else ""."""
+    return next(
+        (url for facts in (alert.annotations, alert.labels) if (url := web_link(facts.get("runbook_url", "")))), ""
+    )
+
+
 _FNV_OFFSET, _FNV_PRIME, _64_BITS = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from incidents import changes, containment, hearing, lifecycle, paging, related, store, tables
-from incidents.alerts import clean_line
+from incidents.alerts import clean_line, runbook_url
 from incidents.book import Book
 from incidents.verbs import VERBS
 
@@ -122,6 +122,16 @@ def affected(incident: Row[Any], alerts: Sequence[Row[Any]]) -> str:
             said = alert.annotations.get(name) or alert.labels.get(name)
             if said:
                 return one_line(said)
+    return ""
+
+
+def sender_words(alerts: Sequence[Any]) -> str:
+    """What the alert rule says beside the title; "" where it says nothing more."""
+    for alert in alerts:
+        for name in ("description", "message", "summary"):
+            said = clean_line(alert.annotations.get(name, ""), 300)
+            if said and said != alert.title:
+                return said
     return ""
 
 
@@ -357,6 +367,7 @@ def alert_outline(row: Row[Any]) -> dict[str, Any]:
         "annotations": row.annotations,
         "value": row.value,
         "link": row.link,
+        "runbook_url": runbook_url(row) or None,
         "count": row._mapping["count"],
         "service": row.service,
         "severity": row.severity,

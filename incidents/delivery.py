@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select, update
 
-from incidents import cascades, evidence, holding, messages, paging, receipts, showing, store, tables
+from incidents import cascades, evidence, holding, messages, paging, receipts, showing, store, suggesting, tables
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN
 from incidents.policykeys import LIVE
@@ -112,6 +112,18 @@ def update_settled(
 def prepare_reply(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
     """What came of a button, for whoever pressed it."""
     return Prepared("reply", row.target, dict(row.facts))
+
+
+def prepare_suggestions(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
+    """One message a person and minute: the suggestions that nobody answered for an hour."""
+    waiting = suggesting.waiting(session, row, book, now)
+    if not waiting:
+        return Skip("cancelled", "none of them waits any more")
+    contact = _contact(book, row, "tell")
+    if contact is None:
+        return Skip("failed", f"{row.target} has no contact for a tell")
+    message = messages.suggestions_facts(row, waiting, book=book)
+    return Prepared("send", row.target, {"channel": contact.channel, "address": contact.address, "message": message})
 
 
 def _contact(book: Book, row: Row[Any], purpose: Purpose) -> Any | None:
@@ -248,4 +260,13 @@ def digest_settled(
             values |= {"delivered_at": now, "heard_at": now, "evidence": "delivered"}
         session.execute(update(h).where(*mine, h.c.due_at <= row.due_at).values(**values))
         store.write(session, incident.id, "digest.sent", now=now, person=_name(book, row.target), channel=channel)
+    return []
+
+
+def suggestions_settled(
+    session: Connection, row: Row[Any], outcome: Outcome, state: str, book: Book, now: datetime
+) -> list[Bell]:
+    """No incident has a timeline for it: what was told and what could not be is counted, and the promise keeps both."""
+    if state in ("kept", "failed"):
+        store.count(session, "suggestions.told" if state == "kept" else "suggestions.failed")
     return []

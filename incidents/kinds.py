@@ -23,6 +23,7 @@ from incidents import (
     silencing,
     staleness,
     store,
+    suggesting,
 )
 from incidents.book import Book
 from incidents.promises import Bell, Outcome, Prepared, Skip
@@ -67,6 +68,8 @@ KINDS = {
         Kind("page", prepare=delivery.prepare_page, settled=delivery.settled),
         Kind("tell", prepare=delivery.prepare_tell, settled=delivery.settled),
         Kind("digest", prepare=delivery.prepare_digest, settled=delivery.digest_settled),
+        Kind("suggestion", decide=suggesting.suggestion_due),
+        Kind("suggestions", prepare=delivery.prepare_suggestions, settled=delivery.suggestions_settled),
         Kind("stand_down_broadcast", prepare=delivery.prepare_broadcast, settled=delivery.broadcast_settled),
         Kind("canary", prepare=canary.prepare),
         Kind("escalate", decide=overdue.escalate_due),

@@ -25,6 +25,39 @@ class Explanation:
     why: str
 
 
+class Shelves:
+    """Runbooks in the order in which they win, found by exact label values; the others are tried one by one."""
+
+    def __init__(self, runbooks: Iterable[Runbook]) -> None:
+        self._index: dict[Key, list[Runbook]] = {}
+        self._scanned: list[Runbook] = []
+        self._fill(sorted(runbooks, key=_order))
+
+    def _fill(self, runbooks: list[Runbook]) -> None:
+        """File each runbook under the clause that the fewest others share."""
+        shared = Counter(key for runbook in runbooks for keys in _keys(runbook) for key in keys)
+        for runbook in runbooks:
+            choices = sorted(_keys(runbook), key=lambda keys: sum(shared[key] for key in keys))
+            for key in choices[0] if choices else ():
+                self._index.setdefault(key, []).append(runbook)
+            if not choices:
+                self._scanned.append(runbook)
+
+    def _near(self, facts: Facts) -> Iterator[Iterable[Runbook]]:
+        yield self._scanned
+        yield from (self._index.get(key, ()) for key in facts.labels.items())
+
+    def best(self, facts: Facts) -> Runbook | None:
+        """The first of each shelf is the best of it."""
+        firsts = (next((one for one in shelf if one.holds(facts)), None) for shelf in self._near(facts))
+        return min((one for one in firsts if one is not None), key=_order, default=None)
+
+    def every(self, facts: Facts) -> list[Runbook]:
+        """All that match, the one that wins first."""
+        found = {one.name: one for shelf in self._near(facts) for one in shelf if one.holds(facts)}
+        return sorted(found.values(), key=_order)
+
+
 class Library:
     """All runbooks, read together and never changed afterwards.
 
@@ -35,20 +68,8 @@ class Library:
     def __init__(self, runbooks: Iterable[Runbook]) -> None:
         self.all: tuple[Runbook, ...] = tuple(sorted(runbooks, key=lambda runbook: runbook.name))
         self._by_name = {runbook.name: runbook for runbook in self.all}
-        self._index: dict[Key, list[Runbook]] = {}
-        self._scanned: list[Runbook] = []
-        self._lenders = [one for one in self.all if not one.armed and not one.faults and not one.fallback]
-        self._fill([runbook for runbook in sorted(self.all, key=_order) if runbook.armed])
-
-    def _fill(self, armed: list[Runbook]) -> None:
-        """File each runbook under the clause that the fewest others share, in the order in which they win."""
-        shared = Counter(key for runbook in armed for keys in _keys(runbook) for key in keys)
-        for runbook in armed:
-            choices = sorted(_keys(runbook), key=lambda keys: sum(shared[key] for key in keys))
-            for key in choices[0] if choices else ():
-                self._index.setdefault(key, []).append(runbook)
-            if not choices:
-                self._scanned.append(runbook)
+        self._armed = Shelves(one for one in self.all if one.armed)
+        self._lenders = Shelves(one for one in self.all if not one.armed and not one.faults and not one.fallback)
 
     def get(self, name: str) -> Runbook | None:
         return self._by_name.get(name)
@@ -60,27 +81,15 @@ class Library:
 
     def match(self, facts: Facts) -> Runbook | None:
         """The armed runbook for an alert: higher priority first, then more conditions, then the name."""
-        return min(self.matching(facts), key=_order, default=None)
+        return self._armed.best(facts)
 
     def lend(self, facts: Facts) -> Runbook | None:
         """The best runbook that matches and is not armed, a draft above all: it decides nothing and lends its steps."""
-        return min((one for one in self._lenders if one.holds(facts)), key=_order, default=None)
-
-    def matching(self, facts: Facts) -> Iterator[Runbook]:
-        """The armed runbooks that match: the first of each shelf is the best of it."""
-        for shelf in self._shelves(facts):
-            found = next((runbook for runbook in shelf if runbook.holds(facts)), None)
-            if found is not None:
-                yield found
+        return self._lenders.best(facts)
 
     def contenders(self, facts: Facts) -> list[Runbook]:
         """All armed runbooks that match, in the order in which they win."""
-        found = {one.name: one for shelf in self._shelves(facts) for one in shelf if one.holds(facts)}
-        return sorted(found.values(), key=_order)
-
-    def _shelves(self, facts: Facts) -> Iterator[Iterable[Runbook]]:
-        yield self._scanned
-        yield from (self._index.get(key, ()) for key in facts.labels.items())
+        return self._armed.every(facts)
 
     def explain(self, facts: Facts) -> list[Explanation]:
         """Every runbook, the one that matched first, each with the reason."""

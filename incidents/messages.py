@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from incidents import briefing, changes, containment, evidence, paging, showing, store, tables, words
+from incidents.alerts import runbook_url
 from incidents.book import Book
 from incidents.evidence import PRESSES
 from incidents.lifecycle import OPEN
@@ -17,6 +18,7 @@ from incidents.verbs import VERBS
 
 t = tables
 SHOWN_ALERTS = 5
+SHOWN_SUGGESTIONS = 20
 
 # What a message is for, by why it was owed. A page and a tell of the same reason read differently.
 PURPOSE = {
@@ -127,6 +129,8 @@ def incident_part(incident: Any, alerts: Sequence[Any], *, book: Book, now: date
         "runbook": briefing.runbook_facts(incident, book),
         "url": f"/i/{incident.name}",
         "round": incident.round,
+        "about": briefing.sender_words(alerts),
+        "sender_runbook": next((url for alert in alerts if (url := runbook_url(alert))), ""),
         "alerts": [{"title": alert.title, "labels": alert.labels} for alert in alerts],
     }
 
@@ -260,4 +264,26 @@ def digest_facts(
         "person": {"id": row.target, "name": paging.person_name(book, row.target)},
         "entries": entries,
         "url": "/",
+    }
+
+
+def suggestions_facts(row: Row[Any], waiting: Sequence[tuple[Row[Any], datetime]], *, book: Book) -> dict[str, Any]:
+    """What on-call reads of suggestions that still fire: one line an alert, and where to open or silence them."""
+    entries = []
+    for alert, since in waiting[:SHOWN_SUGGESTIONS]:
+        of = f" ({alert.service})" if alert.service else ""
+        severity = f"{alert.severity} " if alert.severity else ""
+        entries.append({"line": f"{severity}{briefing.one_line(alert.title)}{of}, since {since:%H:%M} UTC"})
+    many = "1 suggested alert fires" if len(waiting) == 1 else f"{len(waiting)} suggested alerts fire"
+    if len(waiting) > SHOWN_SUGGESTIONS:
+        entries.append({"line": f"and {len(waiting) - SHOWN_SUGGESTIONS} more"})
+    return {
+        "purpose": "digest",
+        "incident": "",
+        "why": "suggested",
+        "heading": f"{many} for an hour; nobody was paged",
+        "n": row.attempts,
+        "person": {"id": row.target, "name": paging.person_name(book, row.target)},
+        "entries": entries,
+        "url": "/alerts?decision=suggest&status=firing",
     }

@@ -23,6 +23,7 @@ from incidents import (
     silences,
     staleness,
     store,
+    suggesting,
     tables,
 )
 from incidents.alerts import Change
@@ -77,6 +78,7 @@ def _fired(
     bells: list[Bell] = []
     for key, members in groups.items():
         bells += _fired_together(session, key, members, muting, book=book, now=now)
+    suggesting.owe(session, fired, now=now)
     return bells
 
 

@@ -90,7 +90,7 @@ def _who_hears(alert: Alert, decided: Decided, severity: str, *, book: Book, now
         ],
         "steps": [{"n": step.n, "phase": step.phase, "lever": step.lever, "text": step.text} for step in worklist],
         "message": {
-            **messages.incident_part(incident, [], book=book, now=now),
+            **messages.incident_part(incident, [alert], book=book, now=now),
             "purpose": "page",
             "why": "first",
             "first": briefing.one_line(first) if first else "",

@@ -32,6 +32,8 @@ FACTS: dict[str, Any] = {
     "since": "",
     "age": "",
     "affected": "",
+    "about": "",  # the alert rule's own words beside the title
+    "sender_runbook": "",  # the `runbook_url` of its first alert that has one: a web address
     "first": "",
     "suspect": "",  # the newest change before it
     "runbook": None,

@@ -1,0 +1,116 @@
+"""A suggestion that still fires after an hour is told to on-call: quietly, several in one message, and nobody is paged.
+
+Each firing of a suggested alert is looked at once more, at a full minute. Whoever is on call for one that is still
+there is owed one message for all of that minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from incidents import oncall, promises, silences, tables
+from incidents.alerts import FIRING
+from incidents.book import Book
+from incidents.decision import SUGGEST, Decided, facts_of_row
+from incidents.policykeys import SHADOW
+from incidents.promises import Bell, Wanted, make
+
+t = tables
+TOLD_AFTER = timedelta(minutes=60)
+TOGETHER = timedelta(seconds=5)  # the message waits until the looks of its minute are over
+
+
+def owe(session: Connection, members: Sequence[tuple[Row[Any], Decided]], *, now: datetime) -> None:
+    """Promise a second look at each alert that was suggested just now. What joined an incident, the look finds out."""
+    due_at = _full_minute(now + TOLD_AFTER)
+    wanted = [
+        Wanted(
+            kind="suggestion",
+            key=f"suggestion:alert-{alert.id}:{now:%Y%m%dT%H%M%S%f}",
+            lane="act",
+            due_at=due_at,
+            facts={"alert": alert.id, "since": now.isoformat()},
+        )
+        for alert, decided in members
+        if decided.noted["decision"] == SUGGEST
+    ]
+    make(session, wanted, now=now)
+
+
+def _full_minute(moment: datetime) -> datetime:
+    whole = moment.replace(second=0, microsecond=0)
+    return whole if whole == moment else whole + timedelta(minutes=1)
+
+
+def suggestion_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
+    """The hour is over: whoever is on call is owed a message, unless the suggestion went away or was answered."""
+    alert = session.execute(select(t.alert).where(t.alert.c.id == row.facts["alert"])).first()
+    quiet = silences.in_force(session, book=book, now=now)
+    why = _void(alert, row, quiet, now)
+    person = _told(alert, book, now) if alert is not None and not why else ""
+    if not person:
+        promises.end(session, row, "cancelled", why=why or "nobody is on call for it, or it is in shadow", now=now)
+        return []
+    wanted = Wanted(
+        kind="suggestions",
+        key=f"suggestions:{person}:{row.due_at:%Y%m%dT%H%M}",
+        due_at=now + TOGETHER,
+        target=person,
+        facts={"minute": row.due_at.isoformat()},
+    )
+    return make(session, [wanted], now=now)
+
+
+def waiting(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[tuple[Row[Any], datetime]]:
+    """What a message of `suggestion_due` holds: the alerts of its minute that still wait, and since when."""
+    p = t.promise
+    looks = session.execute(
+        select(p).where(
+            p.c.incident_id.is_(None),
+            p.c.round == 1,
+            p.c.kind == "suggestion",
+            p.c.due_at == datetime.fromisoformat(row.facts["minute"]),
+        )
+    ).all()
+    by_alert = {look.facts["alert"]: look for look in looks}
+    quiet = silences.in_force(session, book=book, now=now)
+    found = []
+    for alert in _alerts(session, list(by_alert)):
+        look = by_alert[alert.id]
+        if not _void(alert, look, quiet, now) and _told(alert, book, now) == row.target:
+            found.append((alert, datetime.fromisoformat(look.facts["since"])))
+    return found
+
+
+def _alerts(session: Connection, ids: Sequence[int]) -> list[Row[Any]]:
+    a = t.alert
+    found: list[Row[Any]] = []
+    for start in range(0, len(ids), 500):
+        chosen = select(a).where(a.c.id.in_(ids[start : start + 500])).order_by(a.c.id)
+        found += session.execute(chosen).all()
+    return found
+
+
+def _void(alert: Row[Any] | None, look: Row[Any], quiet: Sequence[silences.InForce], now: datetime) -> str:
+    """Why nobody needs to hear of it; "" where somebody does. A firing after a resolve has a look of its own."""
+    if alert is None or alert.status != FIRING:
+        return "it fires no more"
+    if alert.resolved_at is not None and alert.resolved_at >= datetime.fromisoformat(look.facts["since"]):
+        return "it was resolved meanwhile"
+    if alert.decision != SUGGEST:
+        return "it is no suggestion any more"
+    facts = facts_of_row(alert, now)
+    return "it is silenced" if any(one.matches(facts) for one in quiet) else ""
+
+
+def _told(alert: Row[Any], book: Book, now: datetime) -> str:
+    """The first person on call for its service; "" where nobody is, and where it is in shadow."""
+    policy = book.policy
+    team, _ = policy.team_of(alert.service)
+    if policy.mode_of(source=alert.source, service=alert.service, team=team) == SHADOW:
+        return ""
+    return next(iter(oncall.members(policy, team, "oncall", now=now)), "")

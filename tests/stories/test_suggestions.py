@@ -1,0 +1,112 @@
+"""A suggestion that still fires after an hour is told to on-call, quietly: one message, and nobody is paged."""
+
+from __future__ import annotations
+
+from tests.fixtures.desk import CAST, Desk, OpenDesk
+
+SLOW = {"alertname": "Slow", "service": "shop", "severity": "warning"}
+FULL = {"alertname": "Full", "service": "shop", "severity": "warning"}
+NOTE = {"alertname": "Deployed", "service": "shop", "severity": "info"}
+
+
+def test_a_suggestion_that_still_fires_after_an_hour_is_told_and_pages_nobody(desk: Desk) -> None:
+    desk.alertmanager_says(labels=SLOW)
+    desk.forward(minutes=59)
+    assert desk.news() == []
+
+    desk.forward(minutes=2)
+
+    [said] = desk.news()
+    assert (said.to, said.purpose) == ("ada", "digest")
+    assert 60 <= said.minute < 61
+    assert "1 suggested alert fires for an hour; nobody was paged" in said.text
+    assert "P3 Slow is wrong (shop), since 14:37 UTC" in said.text
+    assert said.link.endswith("/alerts?decision=suggest&status=firing")
+    assert desk.incidents() == []
+    assert desk.counted("suggestions.told") == 1
+
+    desk.alertmanager_says(labels=SLOW)
+    desk.forward(hours=5)
+    assert desk.news() == [], "once a firing, however often it is repeated"
+
+
+def test_several_of_one_minute_are_one_message(desk: Desk) -> None:
+    desk.alertmanager_says(labels=SLOW)
+    desk.forward(seconds=20)
+    desk.alertmanager_says(labels=FULL)
+    desk.alertmanager_says(labels=NOTE)
+
+    desk.forward(minutes=62)
+
+    first, second = desk.news()
+    assert "Slow is wrong" in first.text
+    assert "Full is wrong" in second.text, "it was suggested 20 s later, and its hour ends in the next minute"
+    assert "Deployed" not in first.text + second.text, "what is recorded is told to nobody"
+
+
+def test_a_burst_is_one_message_that_names_the_first_twenty(desk: Desk) -> None:
+    burst = [("firing", {**SLOW, "instance": str(n), "alertname": f"Slow{n}"}) for n in range(23)]
+    desk.alertmanager_says(alerts=burst)
+
+    desk.forward(minutes=61)
+
+    [said] = desk.news()
+    assert "23 suggested alerts fire for an hour" in said.text
+    assert said.text.count("is wrong") == 20
+    assert "and 3 more" in said.text
+
+
+def test_what_resolved_was_opened_or_is_silenced_by_then_is_told_to_nobody(desk: Desk) -> None:
+    opened = {**SLOW, "alertname": "Opened"}
+    silenced = {**SLOW, "alertname": "Silenced"}
+    for labels in (SLOW, opened, silenced):
+        desk.alertmanager_says(labels=labels)
+    desk.forward(minutes=30)
+    desk.alertmanager_says("resolved", labels=SLOW)
+    number = next(one["id"] for one in desk.alerts() if one["labels"] == opened)
+    desk.api("POST", f"/alerts/{number}/open", expect=201, severity="P3")
+    desk.api("POST", "/silences", expect=201, matchers=['alertname="Silenced"'], reason="known", **{"for": "5h"})
+
+    desk.forward(minutes=32)
+
+    assert desk.news() == []
+
+
+def test_a_firing_after_a_resolve_has_an_hour_of_its_own(desk: Desk) -> None:
+    desk.alertmanager_says(labels=SLOW)
+    desk.forward(minutes=30)
+    desk.alertmanager_says("resolved", labels=SLOW)
+    desk.forward(minutes=10)
+    desk.alertmanager_says(labels=SLOW)
+
+    desk.forward(minutes=59)
+    assert desk.news() == []
+    desk.forward(minutes=2)
+    [said] = desk.news()
+    assert "since 15:17 UTC" in said.text
+
+
+SHADOW = CAST.replace("{name: Shop, roles", "{name: Shop, mode: shadow, roles")
+TWO_TEAMS = (
+    CAST.replace("default: {name: Shop", "other: {roles: {oncall: [cy]}}\n  default: {name: Shop")
+    + "services: {mail: {team: other}}\n"
+)
+
+
+def test_who_is_on_call_for_the_service_is_told(open_desk: OpenDesk) -> None:
+    desk = open_desk(TWO_TEAMS)
+    desk.alertmanager_says(alerts=[("firing", SLOW), ("firing", {**SLOW, "service": "mail"})])
+
+    desk.forward(minutes=61)
+
+    assert desk.heard() == [("digest", "ada"), ("digest", "cy")]
+
+
+def test_in_shadow_nobody_is_told(open_desk: OpenDesk) -> None:
+    assert "shadow" in SHADOW
+    desk = open_desk(SHADOW)
+    desk.alertmanager_says(labels=SLOW)
+
+    desk.forward(minutes=61)
+
+    assert desk.news() == []

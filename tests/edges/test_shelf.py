@@ -121,3 +121,48 @@ def test_a_new_runbook_is_known_within_a_second(tmp_path: Path, clock: SettableC
     clock.forward(timedelta(seconds=1))
 
     assert [runbook.name for runbook in shelf.current().runbooks.all] == [shipped.stem]
+
+
+GOOD = PACKAGE_RUNBOOKS / "disk-full.md"
+
+
+@pytest.mark.expects_errors("book.refused")
+def test_what_was_refused_is_told_until_it_is_mended(tmp_path: Path, clock: SettableClock) -> None:
+    shelf = Shelf(settings(tmp_path), clock)
+    assert shelf.refusals() == []
+
+    (tmp_path / "firedoor.yaml").write_text("version: 1\nteams: {}\nnonsense: 1\n")
+    clock.forward(timedelta(seconds=1))
+
+    assert {fault.line for fault in shelf.refusals()} >= {3}
+    (tmp_path / "firedoor.yaml").write_text("version: 1\n")
+    clock.forward(timedelta(seconds=1))
+    assert shelf.refusals() == []
+
+
+@pytest.mark.expects_errors("book.refused")
+def test_a_runbook_that_was_good_stays_as_it_was_and_one_that_was_removed_is_gone(
+    tmp_path: Path, clock: SettableClock
+) -> None:
+    told = settings(tmp_path)
+    path = told.runbooks_path / "disk-full.md"
+    path.write_text(GOOD.read_text(encoding="utf-8"), encoding="utf-8")
+    shelf = Shelf(told, clock)
+
+    path.write_text(GOOD.read_text(encoding="utf-8").replace("severity: P2", "severity: [P2"), encoding="utf-8")
+    clock.forward(timedelta(seconds=1))
+
+    kept = shelf.current().runbooks.get("disk-full")
+    assert kept is not None
+    assert kept.armed
+    assert [fault.file for fault in shelf.refusals()] == ["disk-full.md"]
+    assert shelf.faults == shelf.refusals()
+
+    path.write_bytes(b"\xff\xfe")
+    clock.forward(timedelta(seconds=1))
+    assert shelf.current().runbooks.get("disk-full") is kept, "nor does one that can't be read disarm it"
+
+    path.unlink()
+    clock.forward(timedelta(seconds=1))
+    assert shelf.current().runbooks.get("disk-full") is None
+    assert shelf.refusals() == []

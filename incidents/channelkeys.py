@@ -22,6 +22,7 @@ class KindOfChannel:
     wakes: bool = False  # what a contact's `wakes` is where the policy does not say
     address: Literal["optional", "needed", "secret"] = "optional"  # a secret one is only referred to, and never shown
     carries: tuple[Purpose, ...] = ("page", "tell")
+    named_by_us: bool = False  # whether what it sends is found again by a name of ours
     changes: bool = False  # whether what it sent is changed when who has it, or its end, changes
 
 
@@ -35,7 +36,12 @@ KINDS: dict[str, KindOfChannel] = {
     "ntfy": KindOfChannel(takes=("url", "token"), wakes=True, address="needed"),
     "slack": KindOfChannel(takes=("token", "secret", "room", "url"), needs=("token",), changes=True),
     "pagerduty": KindOfChannel(
-        takes=("token", "secret", "url"), needs=("token",), wakes=True, carries=("page",), changes=True
+        takes=("token", "secret", "url"),
+        needs=("token",),
+        wakes=True,
+        carries=("page",),
+        changes=True,
+        named_by_us=True,
     ),
 }
 EVERY = ("kind", "limits", "fallback")  # taken by every kind

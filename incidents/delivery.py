@@ -154,8 +154,8 @@ def _send(
     message = messages.message_facts(session, row, incident=incident, book=book, now=now)
     if showing.follows(channel, book):
         rounds = range(1, incident.round + 1)
-        sent = showing.sent_refs(session, incident.id, rounds, book)
-        message["earlier"] = [ref for name, ref, _ in sent if name == channel]
+        sent = showing.sent_refs(session, incident, rounds, book)
+        message["earlier"] = [one.ref for one in sent if one.channel == channel]
     link = session.execute(select(t.person_token).where(t.person_token.c.promise_id == row.id)).first()
     facts = {"channel": channel, "address": address, "message": message, "link": dict(link._mapping) if link else None}
     return Prepared("send", row.target, facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
@@ -17,6 +17,14 @@ from incidents.promises import Bell, Wanted, make
 t = tables
 WORTH_IT = timedelta(hours=24)
 REPLY_WITHIN = timedelta(minutes=2)  # whoever pressed looks elsewhere by then
+
+
+class Sent(NamedTuple):
+    """A message that left, or may have: by which channel, what it is called there, and of which round it is."""
+
+    channel: str
+    ref: str
+    round: int
 
 
 def standing(incident: Row[Any], round_: int) -> str:
@@ -42,30 +50,50 @@ def owe(session: Connection, before: Row[Any], *, via: str, book: Book, now: dat
     after = store.find_incident(session, before.id)
     if (before.taken_by, before.status, before.round) == (after.taken_by, after.status, after.round):
         return []
-    sent = sent_refs(session, after.id, {before.round, after.round}, book)
-    if len(sent) == 1 and after.round == before.round and book.policy.channels[sent[0][0]].kind == via == "pagerduty":
-        return []
+    sent = sent_refs(session, after, {before.round, after.round}, book)
+    there = [one for one in sent if via == book.policy.channels[one.channel].kind == "pagerduty"]
+    if len(there) == 1 and after.round == before.round:
+        sent = [one for one in sent if one not in there]
     waiting = {
         (row.facts["channel"], row.facts["ref"]) for row in store.due_promises(session, after.id, ("update",))
     }  # they will say how things stand when they leave
-    wanted = [_update(after, *one, now=now) for one in sent if one[:2] not in waiting]
+    wanted = [_update(after, *one, now=now) for one in sent if (one.channel, one.ref) not in waiting]
     return make(session, wanted, now=now)
 
 
-def sent_refs(
-    session: Connection, incident_id: int, rounds: Iterable[int], book: Book
-) -> Sequence[tuple[str, str, int]]:
-    """(channel, what the provider calls it, round) of each message that can still be changed, oldest first."""
+def sent_refs(session: Connection, incident: Row[Any], rounds: Iterable[int], book: Book) -> Sequence[Sent]:
+    """Each message that can still be changed, oldest first."""
     a, p = t.attempt, t.promise
     rows = session.execute(
         select(a.c.channel, a.c.provider_ref, p.c.round)
         .join(p, p.c.id == a.c.promise_id)
-        .where(p.c.incident_id == incident_id, p.c.kind.in_(("page", "tell")), p.c.round.in_(sorted(rounds)))
+        .where(p.c.incident_id == incident.id, p.c.kind.in_(("page", "tell")), p.c.round.in_(sorted(rounds)))
         .where(a.c.provider_ref.is_not(None))
         .order_by(a.c.id)
     )
     found = {(row.channel, row.provider_ref): row.round for row in rows if follows(row.channel, book)}
-    return [(*one, round_) for one, round_ in found.items()]
+    found |= _perhaps_sent(session, incident, rounds, book)
+    return [Sent(*one, round_) for one, round_ in found.items()]
+
+
+def _perhaps_sent(
+    session: Connection, incident: Row[Any], rounds: Iterable[int], book: Book
+) -> dict[tuple[str, str], int]:
+    """Pages under way, or lost with their worker: where we give the name, it needs no answer to be known."""
+    a, p = t.attempt, t.promise
+    rows = session.execute(
+        select(p.c.target, p.c.round)
+        .join(a, a.c.promise_id == p.c.id)
+        .where(p.c.incident_id == incident.id, p.c.kind == "page", p.c.round.in_(sorted(rounds)))
+        .where(a.c.channel.is_(None))
+        .distinct()
+    )
+    return {
+        (contact.channel, name_elsewhere(incident.name, row.round)): row.round
+        for row in rows
+        for contact in book.policy.contacts(row.target, "page")
+        if KINDS[book.policy.channels[contact.channel].kind].named_by_us
+    }
 
 
 def _update(incident: Row[Any], channel: str, ref: str, round_: int, *, now: datetime, n: str = "") -> Wanted:
@@ -123,9 +151,9 @@ def reply(
     return make(session, [wanted], now=now)
 
 
-def name_elsewhere(site: str, incident: str, round_: int) -> str:
-    """What another incident service calls a round of ours. The site keeps two installations apart."""
-    return f"{site}/{incident}/r{round_}"
+def name_elsewhere(incident: str, round_: int) -> str:
+    """What another incident service calls a round of ours, after the site that keeps two installations apart."""
+    return f"{incident}/r{round_}"
 
 
 def read_name_elsewhere(site: str, name: str) -> tuple[str, int] | None:

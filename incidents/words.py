@@ -137,7 +137,7 @@ STANDS = {
 REPLIES = {
     "nobody": "Firedoor knows nobody by your id {user}. Nothing was changed. Add it to your contacts in the policy.",
     "told": "You were told of {incident}, not asked to take it: “Seen” is the answer that counts. Nothing was changed.",
-    "gone": "Firedoor knows no {incident}. Nothing was changed.",
+    "late": "{holder} has it already. Noted that you acknowledged too.",
 }
 
 REFUSALS = {

@@ -18,7 +18,8 @@ from worker.channels.channel import Message
 from worker.channels.pagerduty import PagerDutyChannel
 
 NOW = datetime(2026, 11, 21, 14, 39, tzinfo=UTC)
-NAME = "o.io/INC-042/r2"
+REF = "INC-042/r2"
+NAME = f"o.io/{REF}"
 
 Opened = Callable[..., PagerDutyChannel]
 
@@ -49,7 +50,7 @@ def test_a_page_triggers_under_the_name_of_its_round(pagerduty: FakePagerDuty, o
     runbook = {"title": "Checkout", "url": "https://o.io/runbooks/checkout"}
     outcome = opened().send(a_page(runbook=runbook), "PADA")
 
-    assert (outcome.result, outcome.provider_ref, outcome.channel) == ("yes", NAME, "rota")
+    assert (outcome.result, outcome.provider_ref, outcome.channel) == ("yes", REF, "rota")
     [event] = pagerduty.events
     assert (event["event_action"], event["dedup_key"], event["client"]) == ("trigger", NAME, "Firedoor")
     assert event["payload"]["summary"] == "[P1] INC-042 checkout: 500s 12%"
@@ -98,27 +99,27 @@ def test_how_things_stand_here_is_how_they_stand_there(
 ) -> None:
     channel = opened()
     channel.send(a_page(), "PADA")
-    assert channel.update(a_page(standing=stands), NAME).result == "yes"
+    assert channel.update(a_page(standing=stands), REF).result == "yes"
 
     assert pagerduty.status == {NAME: status}
     assert set(pagerduty.events[1]) == {"routing_key", "event_action", "dedup_key"}
 
 
 def test_where_nobody_has_it_nothing_is_changed_there(pagerduty: FakePagerDuty, opened: Opened) -> None:
-    assert opened().update(a_page(standing="open"), NAME).result == "yes"
+    assert opened().update(a_page(standing="open"), REF).result == "yes"
     assert not pagerduty.events
 
 
 @pytest.mark.parametrize(
     ("status", "headers", "result", "permanent", "wait", "ref"),
     [
-        (202, {}, "yes", False, None, NAME),
+        (202, {}, "yes", False, None, REF),
         (400, {}, "no", True, None, None),
         (403, {}, "no", True, None, None),
         (429, {"Retry-After": "30"}, "no", False, 30, None),
         (500, {}, "no", False, None, None),
         (503, {"Retry-After": "Sat, 21 Nov 2026 14:39:20 GMT"}, "no", False, 20, None),
-        (504, {}, "ambiguous", False, None, NAME),
+        (504, {}, "ambiguous", False, None, REF),
         (301, {"Location": "http://127.0.0.1:1/"}, "no", True, None, None),
     ],
 )
@@ -140,6 +141,15 @@ def test_each_answer_has_its_outcome(
     assert outcome.retry_after == (timedelta(seconds=wait) if wait else None)
 
 
+def test_a_test_message_proves_the_key_and_leaves_nothing_open(pagerduty: FakePagerDuty, opened: Opened) -> None:
+    outcome = opened().send(a_page(purpose="test"), "PADA")
+
+    assert outcome.result == "yes"
+    assert pagerduty.actions == ["trigger", "resolve"]
+    assert pagerduty.events[0]["payload"]["severity"] == "info"
+    assert opened(token="another").send(a_page(purpose="test"), "PADA").permanent
+
+
 def test_a_wrong_key_is_refused_for_good(opened: Opened) -> None:
     outcome = opened(token="another").send(a_page(), "PADA")
     assert (outcome.result, outcome.permanent) == ("no", True)
@@ -153,7 +163,7 @@ def test_no_connection_is_a_no_and_silence_after_the_event_may_have_opened_one(
     assert (gone.result, gone.provider_ref) == ("no", None)
     pagerduty.hang_up = True
     unsure = opened().send(a_page(), "PADA")
-    assert (unsure.result, unsure.provider_ref) == ("ambiguous", NAME)
+    assert (unsure.result, unsure.provider_ref) == ("ambiguous", REF)
 
 
 def test_settings_that_can_not_work_are_refused() -> None:
@@ -163,6 +173,6 @@ def test_settings_that_can_not_work_are_refused() -> None:
 
 
 def test_a_name_elsewhere_is_read_back_and_nobody_else_s_is() -> None:
-    assert read_name_elsewhere("o.io", name_elsewhere("o.io", "INC-042", 2)) == ("INC-042", 2)
+    assert read_name_elsewhere("o.io", f"o.io/{name_elsewhere('INC-042', 2)}") == ("INC-042", 2)
     for other in ("checkout/5xx", "p.io/INC-042/r2", "o.io/INC-042", "o.io/INC-042/rx", "o.io/INC-042/r²", "", "/r1"):
         assert read_name_elsewhere("o.io", other) is None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
-from incidents import tables
+from incidents import promises, tables
 from tests.fixtures.desk import CAST, Desk, OpenDesk
 from tests.fixtures.pagerduty import ROUTING_KEY, WEBHOOK_SECRET, FakePagerDuty, signed
 
@@ -169,4 +172,29 @@ def test_an_event_that_may_have_arrived_is_ended_there_too(rota: Desk, pagerduty
         p = tables.promise
         states = work.session.execute(select(p.c.state).where(p.c.kind == "update")).scalars().all()
     assert states == ["kept"]
+    rota.news()
+
+
+def test_a_page_that_a_dying_worker_took_with_it_is_ended_there_too(rota: Desk, pagerduty: FakePagerDuty) -> None:
+    pagerduty.faults = [(429, {"Retry-After": "10"}, b"")]
+    rota.alertmanager_says("firing")
+    rota.clock.forward(timedelta(seconds=10))
+    with rota.house.database.work() as work:
+        lease = timedelta(seconds=20)
+        [row] = promises.claim(work.session, now=work.now, lease=lease, lane="page", kinds=["page"])
+    with rota.house.database.read() as work:
+        prepare = rota.house.keeper.kinds["page"].prepare
+        assert prepare is not None
+        prepared: Any = prepare(work.session, row, rota.house.book(), work.now)
+    assert rota.house.sender(prepared, row, 2).result == "yes"  # and then the worker is gone
+    assert pagerduty.status == {NAME: "triggered"}
+
+    rota.does("acknowledge", by="cy")
+    assert pagerduty.status == {NAME: "acknowledged"}
+    with rota.house.database.work() as work:
+        promises.free_expired(work.session, now=work.now + lease)
+    rota.forward(minutes=1)
+
+    assert pagerduty.status == {NAME: "acknowledged"}
+    assert pagerduty.opened == 1
     rota.news()

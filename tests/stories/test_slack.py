@@ -12,8 +12,10 @@ from incidents import promises, tables
 from tests.fixtures.desk import CAST, Desk, OpenDesk
 from tests.fixtures.slack import SIGNING_SECRET, TOKEN, FakeSlack, Posted, signed
 
-SLACK = CAST.replace('{channel: phone, address: "URL/ada"', "{channel: chat, address: U0ADA").replace(
-    '{channel: phone, address: "URL/ben"', "{channel: chat, address: U0BEN"
+SLACK = (
+    CAST.replace('{channel: phone, address: "URL/ada"', "{channel: chat, address: U0ADA")
+    .replace('{channel: phone, address: "URL/ben"', "{channel: chat, address: U0BEN")
+    .replace('{channel: phone, address: "URL/lea"', "{channel: chat, address: U0LEA")
 )
 LABELS = ["Acknowledge", "Seen", "Can't take it"]
 
@@ -120,6 +122,7 @@ def test_a_second_person_who_presses_reads_who_has_it(chat: Desk, slack: FakeSla
 
     assert chat.incident()["taken_by"]["id"] == "ada"
     assert "acknowledged.late" in chat.kinds()
+    assert slack.whispers[-1] == ("U0BEN", "Ada has it already. Noted that you acknowledged too.")
     chat.news()
 
 
@@ -130,6 +133,11 @@ def test_a_stranger_and_whoever_is_only_told_change_nothing_and_read_why(chat: D
 
     assert chat.incident()["taken_by"] is None
     assert "knows nobody by your id U0MALLORY" in slack.whispers[0][1]
+
+    for label in ("Acknowledge", "Can't take it"):
+        press(chat, slack, page, label, "U0LEA")
+    assert chat.incident()["taken_by"] is None
+    assert "You were told of INC-001, not asked to take it" in slack.whispers[2][1]
     chat.news()
 
 

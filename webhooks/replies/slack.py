@@ -102,6 +102,9 @@ def _do(work: Work, pressed: Pressed, book: Book) -> str:
     by = Actor(person, person_name(book, person), "slack")
     done = perform(work.session, pressed.verb, incident.name, by=by, fields={}, book=book, now=work.now)
     work.ring(done.bells)
+    holder = store.find_incident(work.session, done.incident_id).taken_by
+    if pressed.verb == "acknowledge" and holder != person:
+        return REPLIES["late"].format(holder=person_name(book, holder))
     return done.said
 
 

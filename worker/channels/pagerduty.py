@@ -51,25 +51,29 @@ class PagerDutyChannel:
     def send(self, message: Message, address: str) -> Outcome:
         """Whom it rings is PagerDuty's own rota; the contact's address only says who acknowledged."""
         facts = message.facts
+        ref = name_elsewhere(message.thread, int(facts.get("round", 1)))
+        if facts.get("purpose") == "test":  # it proves the key, and leaves nobody an incident to close
+            taken = self._call("trigger", _site(facts), ref, _alarm(message, severity="info"))
+            return self._call("resolve", _site(facts), ref) if taken.result == "yes" else taken
         if facts.get("purpose") != "page" and facts.get("why") != "missed":  # it would open an incident there, and ring
             return self._caller.outcome("no", "PagerDuty carries pages only", permanent=True)
-        name = name_elsewhere(_site(facts), message.thread, int(facts.get("round", 1)))
-        return self._call({"event_action": "trigger", "dedup_key": name, **_alarm(message)}, name)
+        return self._call("trigger", _site(facts), ref, _alarm(message))
 
     def update(self, message: Message, ref: str) -> Outcome:
         """Taken here: acknowledged there. Over here, or in a later round: resolved there."""
         action = EVENTS.get(str(message.facts.get("standing")))
         if action is None:
             return self._caller.outcome("yes", "nothing to change there")
-        return self._call({"event_action": action, "dedup_key": ref}, ref)
+        return self._call(action, _site(message.facts), ref)
 
     def close(self) -> None:
         """Close this thread's connections."""
         self._caller.close()
 
-    def _call(self, event: Mapping[str, Any], ref: str) -> Outcome:
+    def _call(self, action: str, site: str, ref: str, alarm: Mapping[str, Any] | None = None) -> Outcome:
         """An event that may have arrived has its name kept, so that it is ended there, too."""
-        body = json.dumps({"routing_key": self._key, **event}, ensure_ascii=False).encode("utf-8", "replace")
+        event = {"routing_key": self._key, "event_action": action, "dedup_key": f"{site}/{ref}", **(alarm or {})}
+        body = json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")
         headers = {"Content-Type": "application/json", "User-Agent": "Firedoor"}
         answer = self._caller.call("POST", f"{self._base}/v2/enqueue", data=body, headers=headers)
         if isinstance(answer, Outcome):
@@ -88,7 +92,7 @@ def _site(facts: Mapping[str, Any]) -> str:
     return urlsplit(str(facts.get("url") or "")).netloc
 
 
-def _alarm(message: Message) -> dict[str, Any]:
+def _alarm(message: Message, *, severity: str = "") -> dict[str, Any]:
     facts = message.facts
     url, runbook = str(facts.get("url") or ""), facts.get("runbook") or {}
     rank = int(facts.get("rank") or 0)
@@ -101,7 +105,7 @@ def _alarm(message: Message) -> dict[str, Any]:
         "payload": {
             "summary": clean_line(message.subject, SUMMARY) or message.thread,
             "source": clean_line(str(facts.get("service") or facts.get("team") or "firedoor"), FIELD) or "firedoor",
-            "severity": SEVERITIES[rank] if rank < len(SEVERITIES) else "error",
+            "severity": severity or (SEVERITIES[rank] if rank < len(SEVERITIES) else "error"),
             "component": clean_line(str(facts.get("service") or ""), FIELD),
             "group": clean_line(str(facts.get("team") or ""), FIELD),
             "timestamp": facts.get("since") or None,

@@ -128,7 +128,7 @@ class Door:
             "source": name,
             "delivery_key": source.delivery_key(headers),
             "headers": stored_headers,
-            "body": body.content,
+            "body": source.kept(body.content) if source.kept else body.content,
             "state": "new",
             "attempts": 0,
         }

@@ -173,7 +173,16 @@ def test_the_value_is_the_annotation_where_it_is_a_number(written: Any, value: f
     "address",
     [
         *["javascript:alert(1)", "data:text/html,x", "//evil.example", "ftp://a/b", "", "http://", "http://a b/"],
-        *["http://a/\u0000", "http://a/\u202egpj", "http://[::1", "http://a/\ud800", "http://a/" + "x" * 9000, None, 7],
+        *[
+            "http://a/\u0000",
+            "http://a/\u202egpj",
+            "http://[::1",
+            "https://bank.example@evil.example/",
+            "http://a/\ud800",
+            "http://a/" + "x" * 9000,
+            None,
+            7,
+        ],
     ],
     ids=lambda address: ascii(address)[:30],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +18,7 @@ from incidents.errors import MalformedPayload
 from incidents.policy import load_policy
 from tests.edges.test_alertmanager_fuzz import VALUE, assert_storable
 from tests.fixtures.desk import Desk, OpenDesk
-from webhooks.sources import SOURCES
+from webhooks.sources import SOURCES, uptime_kuma
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 KINDS = ("datadog", "grafana", "uptime_kuma")
@@ -96,6 +97,20 @@ def test_uptime_kuma_is_one_alert_for_each_monitor() -> None:
     assert down.labels["team"] == "shop"
     assert down.labels["severity"] == "critical"
     assert down.starts_at == datetime(2026, 11, 21, 4, 0, 0, 123000, tzinfo=UTC)
+
+
+def test_what_a_monitor_signs_in_with_is_not_stored() -> None:
+    body = json.loads(captured("uptime_kuma", "down"))
+    url = "https://kuma:canary@shop.example.com/health"
+    body["monitor"] |= {"basic_auth_pass": "canary", "headers": '{"Authorization": "canary"}', "url": url}
+
+    stored = uptime_kuma.kept(json.dumps(body).encode())
+
+    assert b"canary" not in stored
+    assert parse("uptime_kuma", stored) == [
+        replace(one, link="") for one in parse("uptime_kuma", captured("uptime_kuma", "down"))
+    ]
+    assert uptime_kuma.kept(b'{"monitor": ') == b'{"monitor": '
 
 
 def test_a_tag_of_the_monitor_says_how_bad_it_is() -> None:

@@ -31,6 +31,7 @@ class Source:
     authenticate: Authenticate = by_token
     keeps: tuple[str, ...] = ()  # the headers that `parse` reads
     mapping: Mapping | None = None  # what it is read by, where it is read by a mapping
+    kept: Callable[[bytes], bytes] | None = None  # the body without what must not be stored
     comes_back: bool = True  # whether it sends again what was not taken; what never comes back is spooled
     check: Callable[[bytes, Map[str, str]], None] | None = None  # refuses a body at the door: MalformedPayload
 
@@ -80,7 +81,7 @@ SOURCES: dict[str, Source] = {
             authenticate=BySignatureOrToken(BySignature(grafana.SIGNATURE, grafana.TIMESTAMP)),
         ),
         Source("datadog", datadog.parse, mapping=datadog.MAPPING),
-        Source("uptime_kuma", uptime_kuma.parse, mapping=uptime_kuma.MAPPING, comes_back=False),
+        Source("uptime_kuma", uptime_kuma.parse, mapping=uptime_kuma.MAPPING, kept=uptime_kuma.kept, comes_back=False),
         Source("generic", generic.parse, mapping=generic.MAPPING, comes_back=False),
     )
 }

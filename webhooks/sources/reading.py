@@ -83,14 +83,18 @@ def number(value: Any) -> float | None:
 
 
 def link(value: Any) -> str:
-    """An address that may be shown as a link: http or https, whole, and without characters that hide where it leads."""
+    """An address that may be shown as a link: http or https, whole, and with nothing that hides where it leads.
+
+    A name or a password before the host does: https://bank.example@evil.example, and it may be a real one.
+    """
     if not isinstance(value, str) or len(value) > LINK_LIMIT or not value.isprintable() or " " in value:
         return ""
     try:
         parts = urlsplit(value)
     except ValueError:
         return ""
-    return value if parts.scheme in ("http", "https") and parts.netloc else ""
+    plain = parts.scheme in ("http", "https") and parts.netloc and "@" not in parts.netloc
+    return value if plain else ""
 
 
 def _refuse_depth(body: bytes) -> None:

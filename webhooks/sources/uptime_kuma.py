@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
+from incidents.errors import MalformedPayload
 from incidents.mapping import Mapping
 from webhooks.sources import generic
+from webhooks.sources.reading import link, read_json
 
 MAPPING = Mapping.model_validate(
     {
@@ -30,4 +33,20 @@ MAPPING = Mapping.model_validate(
     }
 )
 
+# Of a monitor as a whole it sends everything, the passwords that it signs in with as well.
+HARMLESS = ("id", "name", "pathName", "type", "hostname", "port", "interval", "retryInterval", "maxretries", "tags")
+
 parse = partial(generic.parse, mapping=MAPPING)
+
+
+def kept(body: bytes) -> bytes:
+    """What may be stored of a body: of its monitor what nobody can sign in with. What can't be read stays as it is."""
+    try:
+        delivery = read_json(body, {})
+    except MalformedPayload:
+        return body
+    monitor = delivery.get("monitor") if isinstance(delivery, dict) else None
+    if not isinstance(monitor, dict):
+        return body
+    harmless = {name: monitor[name] for name in HARMLESS if name in monitor}
+    return json.dumps({**delivery, "monitor": {**harmless, "url": link(monitor.get("url"))}}).encode()

@@ -24,16 +24,18 @@ class KindOfChannel:
     carries: tuple[Purpose, ...] = ("page", "tell")
     named_by_us: bool = False  # whether what it sends is found again by a name of ours
     changes: bool = False  # whether what it sent is changed when who has it, or its end, changes
+    limits: tuple[tuple[str, int], ...] = ()  # to one contact, where the policy says nothing
 
 
+CALM = (("per_minute", 6), ("per_hour", 60))  # nobody reads faster in the night
 KINDS: dict[str, KindOfChannel] = {
     "email": KindOfChannel(takes=("url", "from", "ca_file"), needs=("url",), address="needed"),
     "webhook": KindOfChannel(takes=("url", "secret", "ca_file"), needs=("secret",), wakes=True),
     "log": KindOfChannel(takes=("path",)),
     "pushover": KindOfChannel(
-        takes=("token", "url", "retry", "expire"), needs=("token",), wakes=True, address="needed"
+        takes=("token", "url", "retry", "expire"), needs=("token",), wakes=True, address="needed", limits=CALM
     ),
-    "ntfy": KindOfChannel(takes=("url", "token"), wakes=True, address="needed"),
+    "ntfy": KindOfChannel(takes=("url", "token"), wakes=True, address="needed", limits=CALM),
     "slack": KindOfChannel(takes=("token", "secret", "room", "url"), needs=("token",), changes=True),
     "pagerduty": KindOfChannel(
         takes=("token", "secret", "url"),
@@ -73,6 +75,12 @@ class Channel(Key):
         """Whether everything that it can't work without is set, and nothing that was asked for leads nowhere."""
         nowhere = any(part is not None and not part.get_secret_value() for part in (self.url, self.token))
         return not nowhere and all(getattr(self, need) for need in KINDS[self.kind].needs)
+
+    @property
+    def limits_now(self) -> dict[str, int]:
+        """At most so many messages to one contact; what the policy says goes before what ships."""
+        told = {name: value for name, value in self.limits.model_dump().items() if value is not None}
+        return {**dict(KINDS[self.kind].limits), **told}
 
     @property
     def settings(self) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select, update
 
-from incidents import cascades, evidence, holding, messages, paging, receipts, showing, store, suggesting, tables
+from incidents import cascades, evidence, holding, messages, paging, receipts, showing, store, suggesting, tables, ways
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN
 from incidents.policykeys import LIVE
@@ -65,7 +65,8 @@ def prepare_digest(session: Connection, row: Row[Any], book: Book, now: datetime
     if contact is None:
         return Skip("failed", f"{row.target} has no contact for a tell")
     message = messages.digest_facts(session, row, incidents, book=book, now=now)
-    return Prepared("send", row.target, {"channel": contact.channel, "address": contact.address, "message": message})
+    way = ways.ways(session, row, contact.channel, contact.address, book, now)
+    return Prepared("send", row.target, {**way, "message": message})
 
 
 def digest_incidents(session: Connection, row: Row[Any], book: Book) -> Sequence[Row[Any]]:
@@ -145,6 +146,9 @@ def _to_person(
     contact = _contact(book, row, purpose)
     if contact is None:
         return Skip("failed", f"{row.target} has no contact for a {purpose}")
+    wait = None if ways.is_exempt(incident, row, book) else ways.wait_for(session, row, contact.channel, book, now)
+    if wait is not None:
+        return Skip("later", f"{row.target} got as many messages by {contact.channel} as its limits allow", wait)
     return _send(session, incident, row, contact.channel, contact.address, book, now)
 
 
@@ -157,8 +161,8 @@ def _send(
         sent = showing.sent_refs(session, incident, rounds, book)
         message["earlier"] = [one.ref for one in sent if one.channel == channel]
     link = session.execute(select(t.person_token).where(t.person_token.c.promise_id == row.id)).first()
-    facts = {"channel": channel, "address": address, "message": message, "link": dict(link._mapping) if link else None}
-    return Prepared("send", row.target, facts)
+    way = ways.ways(session, row, channel, address, book, now)
+    return Prepared("send", row.target, {**way, "message": message, "link": dict(link._mapping) if link else None})
 
 
 # --- what became of it ---
@@ -173,6 +177,8 @@ def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, bo
     if state == "kept":
         again = f" (try {row.attempts})" if row.attempts > 1 else ""
         store.write(session, incident.id, f"{word}.sent", now=now, person=person, channel=channel, again=again)
+        if row.kind == "page" and row.attempts > 1:
+            _put_back(session, row, now=now)
         bells = _sent(session, incident, row, outcome, channel, book=book, now=now)
         return bells + showing.crossed(session, incident, row, channel, outcome.provider_ref, book=book, now=now)
     if state == "failed":
@@ -183,8 +189,8 @@ def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, bo
         store.write(session, incident.id, code, now=now, person=person, channel=channel, why=outcome.detail)
     if state == "failed" and row.facts.get("why") == "cascade" and cascades.is_waiting(session, incident):
         return cascades.stand_alone(session, incident, book=book, now=now)  # else nobody would hear of it
-    if row.kind == "page" and outcome.result == "no":
-        return _next_contact(session, incident, row, failed=state == "failed", now=now)
+    if row.kind == "page":
+        return _next_contact(session, incident, row, failed=state == "failed", book=book, now=now)
     return []
 
 
@@ -216,11 +222,20 @@ def _sent(
     return bells
 
 
-def _next_contact(session: Connection, incident: Row[Any], row: Row[Any], *, failed: bool, now: datetime) -> list[Bell]:
-    """A definite no: the next contact starts within 30 s or at its share; after a final no, the next person."""
+def _next_contact(
+    session: Connection, incident: Row[Any], row: Row[Any], *, failed: bool, book: Book, now: datetime
+) -> list[Bell]:
+    """No yes: the next contact starts 30 s after the first try or at its share; after a final no, the next person.
+
+    Where the channel has a second provider, that one is tried first.
+    """
     p = t.promise
+    at = now if failed else max(now, ways.first_try_at(session, row, now) + paging.UNSENT_NEXT_CONTACT_AFTER)
+    contact = None if failed else _contact(book, row, "page")
+    if contact and ways.second_provider(book, row.target, contact.channel, contact.address) and at > now:
+        return []
     later = session.execute(
-        select(p.c.id, p.c.target, p.c.facts)
+        select(p.c.id, p.c.target, p.c.facts, p.c.due_at)
         .where(p.c.incident_id == incident.id, p.c.round == row.round, p.c.kind == "page", p.c.state == "due")
         .where(p.c.id != row.id)
         .order_by(p.c.due_at, p.c.id)
@@ -228,8 +243,29 @@ def _next_contact(session: Connection, incident: Row[Any], row: Row[Any], *, fai
     later = [one for one in later if one.facts.get("audiences")]
     own = [one.id for one in later if one.target == row.target]
     chosen = own or ([one.id for one in later] if failed else [])
-    at = now if failed else now + paging.UNSENT_NEXT_CONTACT_AFTER
-    return paging.hurry(session, chosen[0], at=at, now=now) if chosen else []
+    return _hurry(session, next(one for one in later if one.id == chosen[0]), row, at=at, now=now) if chosen else []
+
+
+def _hurry(session: Connection, later: Any, row: Row[Any], *, at: datetime, now: datetime) -> list[Bell]:
+    """Bring it forward, and remember when it was planned: a page that leaves after all must not be doubled."""
+    p = t.promise
+    planned = later.facts.get("planned") or later.due_at.isoformat()
+    facts = {**later.facts, "planned": planned, "hurried_by": row.id}
+    bells = paging.hurry(session, later.id, at=at, now=now)
+    session.execute(update(p).where(p.c.id == later.id, p.c.state == "due", p.c.due_at == at).values(facts=facts))
+    return bells
+
+
+def _put_back(session: Connection, row: Row[Any], *, now: datetime) -> None:
+    """It left after all: what was brought forward in its place waits for its own time again."""
+    p = t.promise
+    mine = [p.c.incident_id == row.incident_id, p.c.round == row.round, p.c.kind == "page", p.c.state == "due"]
+    for later in session.execute(select(p.c.id, p.c.facts).where(*mine, p.c.id != row.id)).all():
+        if later.facts.get("hurried_by") == row.id:
+            planned = max(datetime.fromisoformat(later.facts["planned"]), now)
+            facts = {name: fact for name, fact in later.facts.items() if name not in ("planned", "hurried_by")}
+            values = {"due_at": planned, "next_try_at": planned, "facts": facts, "rung_at": None}
+            session.execute(update(p).where(p.c.id == later.id, p.c.state == "due").values(**values))
 
 
 def broadcast_settled(

@@ -334,12 +334,13 @@ def _after(row: Row[Any], outcome: Outcome, now: datetime) -> tuple[str, datetim
         return "kept", now
     if outcome.result == "ambiguous" and row.dangerous:
         return "parked", now
-    next_try_at = now + (outcome.retry_after or _wait(row.attempts, outcome.result))
+    next_try_at = now + (outcome.retry_after or wait_after(row.attempts, outcome.result))
     too_late = row.not_after is not None and next_try_at > row.not_after
     return ("failed" if outcome.permanent or too_late else "due"), next_try_at
 
 
-def _wait(attempts: int, result: str) -> timedelta:
+def wait_after(attempts: int, result: str) -> timedelta:
+    """How long the next try waits where the provider does not say."""
     waits = BACK_OFF if result == "no" else AMBIGUOUS_BACK_OFF
     return waits[min(max(attempts, 1), len(waits)) - 1]
 

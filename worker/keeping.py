@@ -94,7 +94,9 @@ class Keeper:
     observers: Mapping[str, Callable[[Row[Any]], Seen]]
     book: Callable[[], Any]
     lease: timedelta = timedelta(seconds=20)
-    threads: int = 16  # a provider answers after a few tenths of a second: 16 carry some 40 messages a second
+    # A provider answers after a few tenths of a second: 16 carry some 40 messages a second; worker/rooms.py leaves the
+    # other four to other channels.
+    threads: int = 20
     patience: float = 30.0  # how long `drain` waits for what is under way; it ends by itself without being waited for
     pulse: Callable[[], None] = field(default=lambda: None)
     parked: Callable[..., list[Bell]] = opening.parked  # pages a person
@@ -414,7 +416,9 @@ class Keeper:
         return True
 
     def _say(self, row: Row[Any], outcome: Outcome, state: str | None, now: datetime) -> None:
-        if state == "later":  # a receipt that says nothing new says so every few seconds
+        if state == "later":
+            if row.kind != "receipt":  # which says every few seconds that there is nothing new
+                log.info("promise.later", promise_id=row.id, incident_id=row.incident_id, why=outcome.detail)
             return
         say = log.info if state in ("kept", "cancelled", "superseded", "held") else log.warning
         say(

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from firedoor.settings import Settings
@@ -20,6 +21,7 @@ from incidents.runbooks import Runbook
 from incidents.waking import unwoken
 from ports.clock import SystemClock
 from ports.database import Database, StoreDown
+from worker.channels import build
 
 MOST_NOTES = 5  # of runbooks that are not armed: somebody who imported 300 drafts knows it
 
@@ -53,6 +55,7 @@ def check(settings: Settings) -> Checked:
         return Checked(faults=found.faults)
     book = shelf.current()
     asleep, warnings = _unwoken(settings)
+    asleep += _not_built(settings, book)
     warnings += [*_runbook_warnings(book, SystemClock().now()), *_unmapped(settings, book)]
     return Checked(book, [*asleep, *shelf.faults], warnings, [*book.policy.notes, *_runbook_notes(book)])
 
@@ -62,6 +65,18 @@ def _unwoken(settings: Settings) -> tuple[list[Fault], list[str]]:
     path = settings.policy_path
     text = path.read_text(encoding="utf-8") if path else None
     return unwoken(over_the_shipped(text, str(path or "")), str(path or ""))
+
+
+def _not_built(settings: Settings, book: Book) -> list[Fault]:
+    """Channels that are set up and yet can't be: a wrong setting, or a package that is not installed."""
+    faults = []
+    for name, channel in book.policy.channels.items():
+        try:
+            if channel.is_ready:
+                build(channel.kind, name, channel.settings, log=structlog.get_logger())
+        except ValueError as wrong:
+            faults.append(Fault(str(settings.policy_path or "the shipped policy"), 1, f"{wrong}."))
+    return faults
 
 
 def _runbook_warnings(book: Book, now: datetime) -> list[str]:

@@ -45,6 +45,7 @@ KINDS: dict[str, KindOfChannel] = {
         changes=True,
         named_by_us=True,
     ),
+    "apprise": KindOfChannel(takes=(), address="secret"),
 }
 EVERY = ("kind", "limits", "fallback")  # taken by every kind
 
@@ -55,7 +56,7 @@ class Limits(Key):
 
 
 class Channel(Key):
-    kind: Literal["email", "webhook", "log", "pushover", "ntfy", "slack", "pagerduty"] = Field(
+    kind: Literal["email", "webhook", "log", "pushover", "ntfy", "slack", "pagerduty", "apprise"] = Field(
         description="What it sends by."
     )
     url: SecretStr | None = Field(default=None, description="Where it sends: the mail server, or the receiver.")

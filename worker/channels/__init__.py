@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ports.clock import Clock, SystemClock
+from worker.channels.apprise import AppriseChannel
 from worker.channels.channel import Can, Channel, Log, Message, WithReceipt
 from worker.channels.email import EmailChannel
 from worker.channels.log import LogChannel
@@ -18,7 +19,14 @@ from worker.channels.webhook import WebhookChannel
 __all__ = ["CHANNELS", "Channel", "Message", "WithReceipt", "build", "capabilities"]
 
 OfOneKind = type[
-    EmailChannel | WebhookChannel | LogChannel | PushoverChannel | NtfyChannel | SlackChannel | PagerDutyChannel
+    EmailChannel
+    | WebhookChannel
+    | LogChannel
+    | PushoverChannel
+    | NtfyChannel
+    | SlackChannel
+    | PagerDutyChannel
+    | AppriseChannel
 ]
 EVERY_KIND: tuple[OfOneKind, ...] = (
     EmailChannel,
@@ -28,6 +36,7 @@ EVERY_KIND: tuple[OfOneKind, ...] = (
     NtfyChannel,
     SlackChannel,
     PagerDutyChannel,
+    AppriseChannel,
 )
 CHANNELS: dict[str, OfOneKind] = {channel.kind: channel for channel in EVERY_KIND}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -207,3 +208,18 @@ def test_a_monitor_that_is_down_opens_and_pages_and_its_return_clears(desk: Desk
     assert ("page", "ada") in {(said.purpose, said.to) for said in desk.news()}
     assert [one["status"] for one in desk.alerts()] == ["resolved"]
     desk.news()
+
+
+# --- the docs ---
+
+
+def test_the_payload_that_the_docs_paste_into_datadog_is_what_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
+    template = json.loads(re.findall(r"```text\n(\s+\{.*?\})\n\s+```", page, re.DOTALL)[0])
+    sent = json.loads(captured("datadog", "triggered"))
+
+    (whole,), (pasted,) = parse("datadog", sent), parse("datadog", {name: sent[name] for name in template})
+
+    assert set(template.values()) <= {f"${word}" for word in re.findall(r"[A-Z_]+", str(template))}
+    assert pasted == replace(whole, annotations=pasted.annotations)
+    assert whole.annotations.keys() - pasted.annotations.keys() == {"query"}

@@ -124,7 +124,8 @@ def prepare_suggestions(session: Connection, row: Row[Any], book: Book, now: dat
     if contact is None:
         return Skip("failed", f"{row.target} has no contact for a tell")
     message = messages.suggestions_facts(row, waiting, book=book)
-    return Prepared("send", row.target, {"channel": contact.channel, "address": contact.address, "message": message})
+    way = ways.ways(session, row, contact.channel, contact.address, book, now)
+    return Prepared("send", row.target, {**way, "message": message})
 
 
 def _contact(book: Book, row: Row[Any], purpose: Purpose) -> Any | None:
@@ -232,7 +233,7 @@ def _next_contact(
     p = t.promise
     at = now if failed else max(now, ways.first_try_at(session, row, now) + paging.UNSENT_NEXT_CONTACT_AFTER)
     contact = None if failed else _contact(book, row, "page")
-    if contact and ways.second_provider(book, row.target, contact.channel, contact.address) and at > now:
+    if contact and ways.second_provider(book, row, contact.channel, contact.address) and at > now:
         return []
     later = session.execute(
         select(p.c.id, p.c.target, p.c.facts, p.c.due_at)

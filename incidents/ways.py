@@ -24,19 +24,21 @@ def ways(session: Connection, row: Row[Any], channel: str, address: str, book: B
     return {
         "channel": channel,
         "address": address,
-        "other": second_provider(book, row.target or "", channel, address),
+        "other": second_provider(book, row, channel, address),
         "is_late": row.attempts > TRIES or waited >= PATIENCE,
         "patience": max(PATIENCE - waited, timedelta(0)).total_seconds(),
     }
 
 
-def second_provider(book: Book, person: str, channel: str, address: str) -> dict[str, str] | None:
+def second_provider(book: Book, row: Row[Any], channel: str, address: str) -> dict[str, str] | None:
     """The fallback of a channel that can reach this person: at their own address there, or at the same one."""
     channels = book.policy.channels
     name = channels[channel].fallback if channel in channels else None
     if name is None or name == channel or not channels[name].is_ready:
         return None
-    known = book.policy.people.get(person)
+    if ("page" if row.kind == "page" else "tell") not in KINDS[channels[name].kind].carries:
+        return None
+    known = book.policy.people.get(row.target)
     own = next((one.address for one in (known.contacts if known else ()) if one.channel == name), None)
     if own is None and channels[name].kind == channels[channel].kind:
         own = address

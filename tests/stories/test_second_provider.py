@@ -65,6 +65,21 @@ def test_a_provider_that_may_have_sent_it_is_tried_again_and_then_replaced(open_
     assert minute <= 0.5
 
 
+@pytest.mark.parametrize("failing", ["hang_up", "code"])
+def test_a_provider_that_fails_every_other_time_still_pages_within_30_s(
+    open_desk: OpenDesk, ntfy: Ntfy, failing: str
+) -> None:
+    desk = opened(open_desk, ntfy)
+    setattr(ntfy.trouble, failing, 500 if failing == "code" else True)
+    ntfy.trouble.every, ntfy.trouble.seen = 2, 1
+    desk.alertmanager_says("firing")
+    assert pages(ntfy) == 0
+
+    desk.forward(seconds=30)
+    assert pages(ntfy) == 1
+    assert pages_of(desk, "spare") == []
+
+
 def test_one_slip_of_a_healthy_provider_doubles_nothing(open_desk: OpenDesk, ntfy: Ntfy) -> None:
     desk = opened(open_desk, ntfy)
     ntfy.trouble.code = 500

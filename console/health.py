@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -22,6 +22,12 @@ SILENT_AFTER = timedelta(seconds=15)  # a clock or worker that did no work for s
 FORGOTTEN_AFTER = timedelta(minutes=10)  # then its row is of a process that was killed
 LOOK_AGAIN = 1.0  # seconds: a stranger who asks often must not make the database write often
 PROBE = "readyz.checks"
+SPOOL_LATE = 5.0  # seconds that a delivery may wait in the spool before we are degraded
+SPOOL_NUMBERS = {
+    "deliveries": "Deliveries that wait in a file for the database.",
+    "bytes": "Bytes of them.",
+    "age_seconds": "For how long the oldest of them waits.",
+}
 
 Part = dict[str, Any]
 
@@ -33,6 +39,7 @@ class Checks:
     database: Database
     redis_ping: Callable[[], bool] | None
     refused: Callable[[], Sequence[Fault]] = tuple
+    spool: Callable[[], Mapping[str, float]] | None = None
     _answer: tuple[dict[str, Any], int] | None = None
     _looked_at: float = 0.0
     _lock: Lock = field(default_factory=Lock)
@@ -48,6 +55,8 @@ class Checks:
         """503 only where an alert can't be stored: everything else delays at most, and the row waits."""
         refused = self.refused()
         parts: dict[str, Part] = {"redis": self._redis()}
+        if self.spool is not None:
+            parts["spool"] = _spool(self.spool())
         parts["policy"] = {"ok": not refused, "reason": refusal_words(refused)}
         try:
             self.database.perform(_write_something)
@@ -75,10 +84,11 @@ def health(
     doorbell_failures: Callable[[], int],
     version: str,
     refused: Callable[[], Sequence[Fault]] = tuple,
+    spool: Callable[[], Mapping[str, float]] | None = None,
 ) -> Blueprint:
     """The blueprint, at the root. Without a Redis address `redis_ping` is None."""
     blueprint = Blueprint("health", __name__)
-    checks = Checks(database, redis_ping, refused)
+    checks = Checks(database, redis_ping, refused, spool)
 
     @blueprint.get("/healthz")
     def healthz() -> Response:
@@ -107,6 +117,10 @@ def health(
                 about="Faults of saved files that are refused; the versions before stay in force.",
             )
         )
+        samples += [
+            Sample(f"firedoor_spool_{name}", number, about=SPOOL_NUMBERS[name])
+            for name, number in (spool() if spool is not None else {}).items()
+        ]
         samples += measure(database)
         return Response(exposition(samples), content_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -124,6 +138,16 @@ def _write_something(work: Work) -> None:
     counted = update(counter).where(c.name == PROBE).values(value=c.value + 1)
     if work.session.execute(counted).rowcount == 0:
         work.session.execute(insert(counter).values(name=PROBE, value=1))
+
+
+def _spool(facts: Mapping[str, float]) -> Part:
+    """What waits in a file for the store. A delivery on its way through is no trouble."""
+    waits = int(facts["deliveries"])
+    if not waits:
+        return {"ok": True, "deliveries": 0, "age_seconds": 0.0, "reason": "Nothing waits in it."}
+    reason = f"{waits} deliveries wait in a file for the database, the oldest for {facts['age_seconds']:g} s."
+    told = {"deliveries": waits, "bytes": int(facts["bytes"]), "age_seconds": facts["age_seconds"]}
+    return {"ok": facts["age_seconds"] < SPOOL_LATE, **told, "reason": reason}
 
 
 def _processes(session: Connection, now: datetime) -> dict[str, Part]:

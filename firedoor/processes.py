@@ -127,7 +127,9 @@ class Web(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        return create_app(House.open(self.settings, role="web"))
+        house = House.open(self.settings, role="web")
+        house.empty_the_spool()
+        return create_app(house)
 
 
 class BeatingWorker(ThreadWorker):  # type: ignore[misc]

@@ -25,7 +25,7 @@ def create_app(house: House) -> Flask:
     settings, database, book = house.settings, house.database, house.book
     ping = house.doorbell.ping if settings.redis_url else None
     refused = house.shelf.refusals
-    checks = Checks(database, ping, refused)
+    checks = Checks(database, ping, refused, house.spool.facts)
     app = Flask("firedoor", static_folder=None, template_folder=None)
     for blueprint in (
         api(database=database, book=book, parse=lambda source, body: parse(house, source, body)),
@@ -35,6 +35,7 @@ def create_app(house: House) -> Flask:
             doorbell_failures=lambda: house.doorbell.failed,
             version=__version__,
             refused=refused,
+            spool=house.spool.facts,
         ),
         replies(database=database, book=book, public_url=settings.public_url),
         *console(
@@ -55,6 +56,7 @@ def create_app(house: House) -> Flask:
         sources=lambda: book().policy.hooks,
         secrets=lambda name: secrets_of(house, name),
         kinds={**SOURCES, CALL.kind: CALL, DEPLOY.kind: DEPLOY},
+        spool=house.spool,
     )
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +19,9 @@ from ports.database import Database
 from ports.doorbell import Doorbell
 from ports.tokens import Signer
 from ports.writer import Writer
+from webhooks.emptying import keep_empty
 from webhooks.sources import SOURCES
+from webhooks.spool import Spool
 from worker.asking import ask
 from worker.beside import BESIDE
 from worker.channels import Channel, build
@@ -45,7 +48,9 @@ class House:
     sender: Sender
     keeper: Keeper
     taker: Taker
+    spool: Spool
     role: str = "worker"
+    _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _channels: tuple[Book, dict[str, Channel]] | None = field(default=None, repr=False)
 
     @classmethod
@@ -87,7 +92,8 @@ class House:
             book=shelf.current,
         )
         taker = Taker(database, clock, SOURCES, shelf.current, keeper, BESIDE)
-        house = cls(settings, clock, shelf, database, doorbell, signer, sender, keeper, taker, role)
+        spool = Spool(settings.home / "spool", clock)
+        house = cls(settings, clock, shelf, database, doorbell, signer, sender, keeper, taker, spool, role)
         return house
 
     def book(self) -> Book:
@@ -102,8 +108,13 @@ class House:
             self._channels = (book, channels_of(book, partial(build, log=log, clock=self.clock)))
         return self._channels[1]
 
+    def empty_the_spool(self) -> None:
+        """From now on, by a thread: for the process that fills it."""
+        keep_empty(self.spool, self.database, self._stop)
+
     def close(self) -> None:
         """Let go of every thread and connection."""
+        self._stop.set()
         self.keeper.close()
         if self.database.writer is not None:
             self.database.writer.close()

@@ -81,7 +81,7 @@ inbox = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("source", Text, nullable=False),
-    Column("delivery_key", Text),  # only the sender's own delivery id; a hash of the body would drop a real repeat
+    Column("delivery_key", Text),  # the sender's own delivery id, or ours of what may be stored twice; never a hash
     Column("received_at", Utc, nullable=False),
     Column("headers", Json, nullable=False),
     Column("body", LargeBinary, nullable=False),

@@ -65,7 +65,9 @@ class Work:
 class GroupWriter(Protocol):
     def perform(self, verb: Callable[[Work], T]) -> T: ...
 
-    def perform_with_others(self, verb: Callable[[Work, Sequence[Item]], Sequence[T]], item: Item) -> T: ...
+    def perform_with_others(
+        self, verb: Callable[[Work, Sequence[Item]], Sequence[T]], item: Item, *, within: float | None
+    ) -> T: ...
 
     def close(self) -> None: ...
 
@@ -102,22 +104,25 @@ class Database:
         perform = self._once if self.writer is None else self.writer.perform
         return _until_it_goes_through(lambda: perform(verb))
 
-    def perform_with_others(self, verb: Callable[[Work, Sequence[Item]], Sequence[T]], item: Item) -> T:
+    def perform_with_others(
+        self, verb: Callable[[Work, Sequence[Item]], Sequence[T]], item: Item, *, within: float | None = None
+    ) -> T:
         """As `perform`, for a verb that answers many callers at once: who shares a commit shares its statements.
 
-        `verb(work, items)` gives an answer for each item, in their order.
+        `verb(work, items)` gives an answer for each item, in their order. A store that took so long as `within` seconds
+        is down for this caller, though its commit may still come.
         """
         if self.writer is None:
-            return self.alone(lambda work: verb(work, [item])[0])
+            return _until_it_goes_through(lambda: self._once(lambda work: verb(work, [item])[0], wait=within))
         writer = self.writer
-        return _until_it_goes_through(lambda: writer.perform_with_others(verb, item))
+        return _until_it_goes_through(lambda: writer.perform_with_others(verb, item, within=within))
 
     def alone(self, verb: Callable[[Work], T]) -> T:
         """Run a verb in a unit of its own; again, where it had to give way to another write."""
         return _until_it_goes_through(lambda: self._once(verb))
 
-    def _once(self, verb: Callable[[Work], T]) -> T:
-        with self.work() as work:
+    def _once(self, verb: Callable[[Work], T], *, wait: float | None = None) -> T:
+        with self.work(wait=wait) as work:
             return verb(work)
 
     def ring(self, bells: Iterable[tuple[str, int]]) -> None:

@@ -63,16 +63,18 @@ class Writer:
         answer: T = self._take_turn(Turn(verb))
         return answer
 
-    def perform_with_others(self, verb: Callable[[Work, Sequence[Item]], Sequence[T]], item: Item) -> T:
+    def perform_with_others(
+        self, verb: Callable[[Work, Sequence[Item]], Sequence[T]], item: Item, *, within: float | None = None
+    ) -> T:
         """The same for a verb that answers all callers of one batch at once."""
-        answer: T = self._take_turn(Turn(verb, item))
+        answer: T = self._take_turn(Turn(verb, item), within=within)
         return answer
 
-    def _take_turn(self, turn: Turn) -> Any:
+    def _take_turn(self, turn: Turn, *, within: float | None = None) -> Any:
         if self._pid != os.getpid():
             self._start()
         self._turns.put(turn)
-        if not turn.done.acquire(timeout=ANSWER_WITHIN):
+        if not turn.done.acquire(timeout=ANSWER_WITHIN if within is None else within):
             turn.given_up = True
             raise StoreDown("The database did not take the write in time.")
         if turn.error is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 import structlog
 from sqlalchemy import insert, select
@@ -20,6 +21,7 @@ from webhooks.body import Body, BodyCutShort, read_body
 from webhooks.refusals import Refusals
 from webhooks.replies import NAMES
 from webhooks.sources import OVERSIZED, SOURCES, Source
+from webhooks.spool import Spool, SpoolFull
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -35,6 +37,12 @@ STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HT
 UNKNOWN = "No source of this name is here, or it is disabled. Nothing was stored. The policy's `sources` name them."
 ONLY_POST = "Alerts are taken by POST only. Nothing was stored."
 STORE_DOWN = f"The database can't take a write now. Nothing was stored; send it again in {RETRY_AFTER} seconds."
+SPOOL_FULL = (
+    "The database can't take a write now, and the spool is full. Nothing was stored; "
+    f"send it again in {RETRY_AFTER} seconds."
+)
+SPOOLED = '{"accepted": null, "spooled": true}'
+WITHIN = 0.7  # seconds: the least patient of those who never send again waits for one
 OUR_FAULT = "Something went wrong here, and it is in our log. Nothing was stored; send it again."
 CUT_SHORT = "The connection ended before the body did. Nothing was stored; send it again."
 
@@ -69,12 +77,14 @@ class Door:
         sources: Callable[[], Mapping[str, SourceSettings]],
         secrets: Callable[[str], Sequence[bytes]],
         kinds: Mapping[str, Source] = SOURCES,
+        spool: Spool | None = None,
     ) -> None:
         self._beyond = beyond
         self._database = database
         self._sources = sources
         self._secrets = secrets
         self._kinds = kinds
+        self._spool = spool
         self._refusals = Refusals(database)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -104,17 +114,22 @@ class Door:
             return Answer(400, f"{refused} Nothing was stored; mend it and send it again.")
         except BodyCutShort:
             return Answer(400, CUT_SHORT)
-        except StoreDown:
+        except SpoolFull:
+            log.error("hook.spool_full", source=name)
+            return Answer(503, SPOOL_FULL, {"Retry-After": str(RETRY_AFTER)})
+        except (StoreDown, SpoolBroken):
             log.warning("hook.store_down", source=name)
             return Answer(503, STORE_DOWN, {"Retry-After": str(RETRY_AFTER)})
         except Exception:
             log.exception("hook.failed", source=name)
             return Answer(500, OUR_FAULT)
+        if stored is None:
+            return Answer(202, SPOOLED, content_type="application/json")
         self._refusals.write_due()
         return Answer(202, f'{{"accepted": {stored}}}', content_type="application/json")
 
-    def _take(self, name: str, source: Source, environ: WSGIEnvironment) -> int:
-        """Store the body of whoever proves to be the sender, and give back the id of its row, committed by then."""
+    def _take(self, name: str, source: Source, environ: WSGIEnvironment) -> int | None:
+        """Store the body of whoever proves to be the sender: the id of its row, or None where it is in the spool."""
         headers = EnvironHeaders(environ)
         witness = source.authenticate(headers, self._secrets(name))
         stream = environ["wsgi.input"] if witness is None else witness.watching(environ["wsgi.input"])
@@ -132,7 +147,23 @@ class Door:
             "state": "new",
             "attempts": 0,
         }
-        return self._database.perform_with_others(_store, row)
+        return self._keep(name, source, row)
+
+    def _keep(self, name: str, source: Source, row: dict[str, Any]) -> int | None:
+        """On disk when this returns. What nobody sends again does not wait for a slow store, and never gets lost."""
+        if source.comes_back or self._spool is None:
+            return self._database.perform_with_others(store, row)
+        row["delivery_key"] = row["delivery_key"] or f"spool:{uuid4().hex}"  # a commit that comes late is the same row
+        if self._spool.is_empty:  # else it would overtake what waits
+            try:
+                return self._database.perform_with_others(store, row, within=WITHIN)
+            except StoreDown:
+                log.warning("hook.spooled", source=name)
+        try:
+            self._spool.add(row)
+        except OSError as error:
+            raise SpoolBroken from error
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +180,10 @@ class Answer:
         headers = {"Content-Type": self.content_type, "Content-Length": str(len(body)), **self.headers}
         start_response(STATUS_LINES[self.status], list(headers.items()))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+class SpoolBroken(Exception):
+    """The spool can't be written: its disk is full or gone."""
 
 
 class Refused(Exception):
@@ -170,9 +205,9 @@ def _length(environ: WSGIEnvironment) -> int | None:
     return 0 if length is None and not environ.get("wsgi.input_terminated") else length
 
 
-def _store(work: Work, rows: Sequence[dict[str, Any]]) -> list[int]:
+def store(work: Work, rows: Sequence[dict[str, Any]]) -> list[int]:
     """Insert the rows, and give back their ids; all that their senders did not number in one statement."""
-    received = [{**row, "received_at": work.now} for row in rows]
+    received = [{"received_at": work.now, **row} for row in rows]  # one of the spool says when it came
     plain = [row for row in received if row["delivery_key"] is None]
     stored = work.session.execute(INSERT, plain).scalars().all() if plain else []
     work.ring([("intake", one) for one in stored[:1]])

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
-from incidents import answers, asking, cascades, evidence, opening, paging, response, signal, store, tables
+from incidents import answers, asking, cascades, evidence, opening, paging, response, showing, signal, store, tables
 from incidents.decision import decide, facts_of_row, split_key
 from incidents.errors import Malformed, Refused
 from incidents.lifecycle import CLOSED, LIVE, OPEN, next_state
@@ -120,6 +120,7 @@ def _carry_over(press: Press, incident: Row[Any], into: Row[Any]) -> list[Bell]:
         name = paging.person_name(book, incident.taken_by)
         _say(press, into.id, "merged.taken", person=name, other=incident.name)
         bells += answers.acknowledge(session, into, by=incident.taken_by, via=press.by.via, book=book, now=now)
+        bells += showing.owe(session, into, via=press.by.via, book=book, now=now)
     return bells
 
 

@@ -198,3 +198,19 @@ def test_a_page_that_a_dying_worker_took_with_it_is_ended_there_too(rota: Desk, 
     assert pagerduty.status == {NAME: "acknowledged"}
     assert pagerduty.opened == 1
     rota.news()
+
+
+def test_a_merge_ends_one_incident_there_and_hands_the_other_to_who_had_it(
+    rota: Desk, pagerduty: FakePagerDuty
+) -> None:
+    rota.alertmanager_says("firing")
+    rota.alertmanager_says("firing", labels={"alertname": "QueueStuck", "service": "mail", "severity": "critical"})
+    rota.forward(minutes=1)
+    other = NAME.replace("001", "002")
+    assert pagerduty.status == {NAME: "triggered", other: "triggered"}
+    rota.does("acknowledge", incident="INC-002", by="cy")
+    rota.does("merge", incident="INC-002", into="INC-001", by="cy")
+
+    assert rota.incident()["taken_by"]["id"] == "cy"
+    assert pagerduty.status == {NAME: "acknowledged", other: "resolved"}
+    rota.news()

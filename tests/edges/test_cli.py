@@ -121,6 +121,15 @@ def test_check_tells_every_fault_with_its_file_and_line(shell: Shell) -> None:
     assert {2, 4} <= {one["line"] for one in faults}
 
 
+def test_doctor_says_that_a_refused_policy_leaves_the_running_one_in_force(shell: Shell) -> None:
+    (shell.folder / "firedoor.yaml").write_text("version: 1\nnonsense: 1\n")
+
+    found = shell.json("doctor", code=1)["findings"]
+
+    assert ":2: " in found[0]["why"]
+    assert found[-1]["why"] == "a Firedoor that runs keeps the version before; a start would fail"
+
+
 def test_check_runs_the_examples_of_the_runbooks(shell: Shell) -> None:
     folder = shell.folder / "runbooks"
     folder.mkdir()

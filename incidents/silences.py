@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
@@ -142,8 +143,9 @@ def begin_windows(session: Connection, *, book: Book, now: datetime) -> list[InF
 
 
 def window_name(window: Silence) -> str:
-    """What a window is known by, so that it begins once: when it is, and what it matches."""
-    return f"{window.schedule} {json.dumps(written(window.when), ensure_ascii=False)}"
+    """What a window is known by, so that it begins once: when it is and what it matches, short enough for an index."""
+    told = json.dumps([window.schedule, written(window.when)])
+    return f"{window.schedule[:40]} {sha256(told.encode()).hexdigest()[:16]}"
 
 
 def _open_windows(book: Book, now: datetime) -> list[tuple[Silence, datetime]]:

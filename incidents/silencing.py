@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from incidents import promises, response, silences, store, tables
-from incidents.alerts import Change, clean_line
+from incidents.alerts import Change, clean_line, clean_text
 from incidents.book import Book
 from incidents.conditions import ask_for_nothing, parse
 from incidents.errors import Malformed, NotFound, Refused
@@ -59,6 +59,8 @@ def _matchers(matchers: Sequence[str]) -> list[str]:
         )
     if len(wanted) > MOST_MATCHERS:
         raise Malformed("field.matchers", f"At most {MOST_MATCHERS} matchers a silence. Nothing was silenced.")
+    if any(clean_text(one) != one for one in wanted):
+        raise Malformed("field.matchers", "A matcher has characters that can't be stored. Nothing was silenced.")
     try:
         entries = [parse(one) for one in wanted]
     except NotAccepted as wrong:

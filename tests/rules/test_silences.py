@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,13 @@ from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.calendar import Calendar, began_at, begins_at
 from incidents.conditions import ask_for_nothing, parse
-from incidents.errors import FaultsFound
+from incidents.errors import FaultsFound, Malformed
 from incidents.library import Library
 from incidents.policy import load_policy
-from incidents.silences import read_matchers, windows_in_force, written
+from incidents.silences import read_matchers, window_name, windows_in_force, written
+from incidents.silencing import silence
 from incidents.simulation import simulate
+from incidents.verbs import Actor
 
 WINDOW = '{when: [%s], schedule: "%s", for: %s, reason: rebuild, owner: me}'
 
@@ -105,6 +108,29 @@ def test_a_window_that_is_no_choice_is_a_fault_with_its_line(text: str, fault: s
         load_policy(text, "firedoor.yaml", lookup=lambda _: None)
 
     assert [(one.line, fault in one.what + one.accepted) for one in found.value.faults] == [(3, True)]
+
+
+@pytest.mark.parametrize("text", ['service="\0"', 'service="\ud800"', 'service="a\u202eb"'])
+def test_a_matcher_that_no_database_could_hold_is_refused(text: str) -> None:
+    by = Actor("ada", "Ada", "console")
+    nobody: Any = None  # it is refused before anything is written
+
+    with pytest.raises(Malformed) as refused:
+        silence(nobody, matchers=[text], lasts="2h", reason="why", by=by, now=utc("2026-11-22 02:00"))
+
+    assert "can't be stored" in refused.value.sentence
+
+
+def test_windows_of_long_conditions_are_told_apart_by_a_short_name() -> None:
+    long = ", ".join(f"'service!~\"{'x' * 1500}{n}\"'" for n in range(4)) + ", 'env=\"prod\"'"
+    windows = [
+        load_policy(policy(when=when), "f.yaml", lookup=lambda _: None).silences[0]
+        for when in (long, long.replace("prod", "test"))
+    ]
+
+    names = {window_name(one) for one in windows}
+    assert len(names) == 2
+    assert all(len(name) < 100 for name in names), "PostgreSQL's indexes hold 2,700 bytes a row"
 
 
 def test_a_window_may_last_thirty_days() -> None:

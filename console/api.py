@@ -18,7 +18,7 @@ from console.openapi import document
 from console.problems import answer_problems, problem
 from console.remembered import Answer, Repeatable, perform_once
 from console.routes import ROUTES, VERSION, Route
-from incidents import briefing, lists, mending, shadowreport, silences, silencing, simulation, verbs
+from incidents import briefing, holdmode, lists, mending, shadowreport, silences, silencing, simulation, verbs
 from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.errors import NotFound, Refused, VersionConflict
@@ -303,6 +303,19 @@ def _refuse_replay(state: str | None, delivery: int) -> None:
     )
 
 
+def _resume(_route: Route, asked: Asked) -> dict[str, Any]:
+    said, bells = holdmode.resume(
+        asked.work.session,
+        reason=asked.fields["reason"],
+        by=asked.by.person,
+        via=asked.by.via,
+        book=asked.book,
+        now=asked.work.now,
+    )
+    asked.work.ring(bells)
+    return {"said": said}
+
+
 def _golive(_route: Route, asked: Asked) -> dict[str, Any]:
     return shadowreport.going_live(
         asked.work.session,
@@ -328,6 +341,7 @@ WRITES: Mapping[str, Callable[[Route, Asked], dict[str, Any]]] = {
     "silence": _silence,
     "lift_silence": _lift_silence,
     "golive": _golive,
+    "resume": _resume,
 }
 
 

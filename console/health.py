@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from console.metrics import Sample, exposition, measure
 from console.troubles import refusal_words
+from incidents import holdmode
 from incidents.errors import Fault
 from incidents.tables import counter, part
 from ports.database import Database, StoreDown, Work
@@ -62,6 +63,7 @@ class Checks:
             self.database.perform(_write_something)
             with self.database.read() as work:
                 parts |= _processes(work.session, work.now)
+                parts |= _hold_mode(work.session)
         except StoreDown as down:
             parts["database"] = {"ok": False, "reason": f"No alert can be stored now. {_first_sentence(down)}"}
             return {"status": "down", "parts": parts}, 503
@@ -148,6 +150,18 @@ def _spool(facts: Mapping[str, float]) -> Part:
     reason = f"{waits} deliveries wait in a file for the database, the oldest for {facts['age_seconds']:g} s."
     told = {"deliveries": waits, "bytes": int(facts["bytes"]), "age_seconds": facts["age_seconds"]}
     return {"ok": facts["age_seconds"] < SPOOL_LATE, **told, "reason": reason}
+
+
+def _hold_mode(session: Connection) -> dict[str, Part]:
+    """Only while it is on: the store takes alerts and new ones page, and what is older waits for a person."""
+    begun = holdmode.since(session)
+    if begun is None:
+        return {}
+    reason = (
+        f"Since {begun:%Y-%m-%d %H:%M} UTC, on an old copy of the database: nothing of before is sent or run again "
+        f"({holdmode.given_up(session)} messages and steps were given up). `firedoor resume` ends it."
+    )
+    return {"hold_mode": {"ok": False, "reason": reason}}
 
 
 def _processes(session: Connection, now: datetime) -> dict[str, Part]:

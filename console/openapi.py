@@ -305,6 +305,7 @@ SCHEMAS: dict[str, Any] = {
         required=["items"],
     ),
     "Simulation": _object({"alerts": _list_of(OPEN_OBJECT)}, required=["alerts"]),
+    "Resumed": _object({"said": TEXT}, required=["said"]),
     "ShadowReport": _object(SHADOW_REPORT, required=["since", "until", "opened", "people"]),
     "GoingLive": _object(
         {"name": TEXT, "report": {"$ref": "#/components/schemas/ShadowReport"}, "edit": OPEN_OBJECT, "said": TEXT},

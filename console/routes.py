@@ -302,6 +302,15 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST",
+        "/resume",
+        "resume",
+        "End hold mode, after an old copy of the database was put back",
+        "Resumed",
+        fields=(Field("reason", "What you looked at, in one sentence.", required=True, longest=500),),
+        example={"reason": "All three open incidents were over, and are resolved"},
+    ),
+    Route(
+        "POST",
         "/shadow/golive",
         "golive",
         "Read the report of a source, team or service, and the line of the policy that turns it live",

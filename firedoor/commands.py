@@ -129,6 +129,14 @@ def open_alert(alert: int, as_json: bool, **fields: Any) -> None:
     show_answer(remote().post("alerts", alert, "open", **fields), as_json)
 
 
+@click.command("resume")
+@click.option("--reason", required=True, help="What you looked at, in one sentence.")
+@AS_JSON
+def resume(reason: str, as_json: bool) -> None:
+    """End hold mode: an old copy of the database was put back, and you have looked at what is open."""
+    show_answer(remote().post("resume", reason=reason), as_json)
+
+
 @click.command("replay")
 @click.argument("delivery", type=int)
 @AS_JSON
@@ -285,4 +293,4 @@ def say_rest(found: dict[str, Any], nothing: str) -> None:
         screen.say(f"There are more: add --cursor {found['next']}")
 
 
-COMMANDS = (incidents, show, alerts, timeline, pages, proposals, declare, open_alert, step, replay, *VERBS)
+COMMANDS = (incidents, show, alerts, timeline, pages, proposals, declare, open_alert, step, replay, resume, *VERBS)

@@ -18,7 +18,7 @@ import migrations
 from firedoor.checking import check
 from firedoor.proving import prove
 from firedoor.settings import Settings
-from incidents import oncall, tables
+from incidents import holdmode, oncall, tables
 from incidents.book import Book
 from incidents.channelkeys import KINDS
 from incidents.policy import Policy
@@ -129,6 +129,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         with database.work():
             pass
         yield Finding("database", "ok", f"{_database_name(settings)} answers, takes writes and is migrated")
+        yield from _hold_mode(database)
         yield from _processes(database)
     except StoreDown as down:
         yield Finding("database", "fault", f"it takes no write: {down}")
@@ -140,6 +141,14 @@ def _database_name(settings: Settings) -> str:
     """Without its password."""
     parts = urlsplit(settings.database_url)
     return settings.database_url if not parts.hostname else f"PostgreSQL at {parts.hostname}{parts.path}"
+
+
+def _hold_mode(database: Database) -> Iterator[Finding]:
+    with database.read() as work:
+        begun = holdmode.since(work.session)
+    if begun is not None:
+        why = f"since {begun:%Y-%m-%d %H:%M} UTC nothing of before is sent or run again: firedoor resume ends it"
+        yield Finding("hold mode", "warning", why)
 
 
 def _processes(database: Database) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 from sqlalchemy import Connection
 
+from firedoor.backup import hold_if_old, read_stamp, write_stamp
 from firedoor.credentials import keep_api_token, owner
 from firedoor.heartbeat import Signs, beat_outside
 from firedoor.logs import set_up_logs
@@ -28,6 +30,7 @@ from incidents import canary
 from incidents.audit import audit
 from incidents.book import Book
 from incidents.promises import Bell
+from ports.database import StoreDown
 from worker import listening
 from worker.clock import Ticker
 
@@ -73,8 +76,10 @@ def run_clock(settings: Settings, pulse: Pulse | None = None) -> None:
     house = House.open(settings, role="clock")
     stop = _stop_on_signals()
     ticker = Ticker(house.database, house.clock, house.doorbell, house.keeper, house.taker, house.book)
+    with contextlib.suppress(StoreDown):  # under a Procfile `release` may not have run before us
+        hold_if_old(settings, known_at=read_stamp(settings.home))
+    ticker.audit = partial(_audit_here, settings)
     if settings.heartbeat_url:
-        ticker.audit = partial(_audit_with_canary, settings.canary)
         beat_outside(settings.heartbeat_url, signs_of(house, ticker).are_good, stop)
     ticker.run(stop, pulse.lives)
     house.close()
@@ -86,8 +91,11 @@ def signs_of(house: House, ticker: Ticker) -> Signs:
     return Signs(house.database, ticker.lag, redis_ping, web=house.settings.local_url)
 
 
-def _audit_with_canary(to: str, session: Connection, *, book: Book, now: datetime) -> list[Bell]:
-    return [*audit(session, book=book, now=now), *canary.owe(session, to, now=now)]
+def _audit_here(settings: Settings, session: Connection, *, book: Book, now: datetime) -> list[Bell]:
+    """The audit, and with it what only a clock on a machine can do: its stamp, and the canary of these minutes."""
+    bells = audit(session, book=book, now=now)
+    write_stamp(settings.home, now)
+    return [*bells, *(canary.owe(session, settings.canary, now=now) if settings.heartbeat_url else [])]
 
 
 def release(settings: Settings) -> Settings:
@@ -97,6 +105,7 @@ def release(settings: Settings) -> Settings:
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = settings.write_missing_secrets()
     migrations.upgrade(settings.database_url)
+    hold_if_old(settings, known_at=read_stamp(settings.home))
     keep_api_token(settings, owner(Shelf(settings).current().policy))
     return settings
 

@@ -217,6 +217,19 @@ def parked(session: Connection, row: Row[Any], *, book: Book, now: datetime) -> 
     return make(session, [wanted], now=now)
 
 
+def old_copy(
+    session: Connection, *, copied: str, incidents: int, put_aside: int, book: Book, now: datetime
+) -> list[Bell]:
+    """The database is an old copy: one incident says so, and pages on-call. It is never in shadow."""
+    return _open_for_machine(
+        session, key=["old copy", copied], title="Firedoor runs on an old copy of its database",
+        code="opened.old_copy", severity=UNREADABLE_SEVERITY, said={"copied": copied}, book=book, now=now,
+        summary=f"The database is as it was at {copied}. {incidents} incidents are open in it, and {put_aside} "
+        "deliveries were not taken in. Nothing of before is sent or run again. New alerts page as always. End what is "
+        "over, then `firedoor resume --reason …`: what is still open and has nobody is paged again.",
+    )  # fmt: skip
+
+
 def _open_for_machine(
     session: Connection,
     *,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from incidents import calendar, escalation, hearing, store, tables
 from incidents.book import Book
@@ -349,6 +349,7 @@ def unhold(session: Connection, incident: Row[Any], *, now: datetime) -> list[Be
     rows = session.execute(
         update(p)
         .where(p.c.incident_id == incident.id, p.c.state == "due", p.c.held.is_(True))
+        .where(or_(p.c.outcome.is_(None), p.c.outcome.not_like("hold mode:%")))  # that one waits for a person
         .values(held=False)
         .returning(p.c.lane, p.c.id, p.c.next_try_at)
     ).all()

@@ -15,6 +15,9 @@ TIMELINE = {
     "opened.parked": "{name}: a dangerous promise is parked ({kind}): whether it took effect can't be known. "
     "It will not be run again by itself.",
     "suspect": "Suspect: {what}{by}. It is the newest change before this began.",
+    "opened.old_copy": "{name} opened: the database is a copy of {copied}. Hold mode: nothing of before is sent or run again.",
+    "hold.begun": "Hold mode: this is as it was at {copied}. Nothing of it is sent or run again until a person resumes.",
+    "hold.resumed": "{person} ended hold mode. Reason: {reason}",
     "recurrence": "This happened before: {parent}.",
     "team.default": "No service of the policy claims this alert; it goes to the default team.",
     "runbook.missing": "No runbook matched. The generic containment checklist is used; write one afterwards.",

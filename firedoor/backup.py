@@ -1,0 +1,199 @@
+"""A copy of the database while it runs, putting a copy back, and noticing that a copy is old."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import structlog
+from sqlalchemy import select
+
+import migrations
+from firedoor.settings import Settings
+from firedoor.shelf import Shelf
+from incidents import holdmode, tables
+from incidents.errors import FiredoorError
+from ports.clock import SystemClock
+from ports.database import Database, Work
+
+log = structlog.get_logger()
+
+OLD = timedelta(minutes=2)  # a running clock writes every second: what lacks more than that is a copy
+SILENT = timedelta(seconds=15)
+STAMP = "written_at"  # in the home: until when this machine knows that the database was written
+
+
+class NotDone(FiredoorError):
+    """No copy was made, or none was put back."""
+
+    code = "backup"
+
+
+# --- backing up ---
+
+
+def backup(settings: Settings, target: Path) -> None:
+    """A whole and consistent copy in one file, readable by its owner alone. Raises NotDone; never overwrites."""
+    source = _sqlite_file(settings)
+    if not source.exists():
+        raise NotDone(f"{source} is not there: there is nothing to copy.")
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        raise NotDone(f"{target} is there already. Nothing was written: choose another name.") from None
+    except OSError as error:
+        raise NotDone(f"{target} can't be written: {error.strerror}.") from error
+    try:
+        _copy(source, target)
+    except (sqlite3.Error, OSError) as error:
+        target.unlink(missing_ok=True)
+        raise NotDone(f"The copy failed ({error}). {target} was removed again.") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    """By SQLite's own backup: what is committed is in it, whoever writes meanwhile."""
+    with (
+        contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as reading,
+        contextlib.closing(sqlite3.connect(target)) as writing,
+    ):
+        reading.backup(writing)
+        writing.execute("PRAGMA journal_mode=DELETE")  # one file, without a -wal beside it
+        (verdict,) = writing.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"it is damaged: {verdict}")
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def pg_dump(settings: Settings, target: Path) -> str:
+    """The line that backs a PostgreSQL up; the password comes from ~/.pgpass or PGPASSWORD."""
+    return f"pg_dump --format=custom --file={target} {_without_password(settings)}"
+
+
+def pg_restore(settings: Settings, source: Path) -> str:
+    return f"pg_restore --clean --if-exists --single-transaction --dbname={_without_password(settings)} {source}"
+
+
+def _without_password(settings: Settings) -> str:
+    parts = urlsplit(settings.database_url)
+    user = f"{parts.username}@" if parts.username else ""
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit(("postgresql", f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
+
+
+def is_sqlite(settings: Settings) -> bool:
+    return settings.database_url.startswith("sqlite:///")
+
+
+def _sqlite_file(settings: Settings) -> Path:
+    return Path(settings.database_url.removeprefix("sqlite:///"))
+
+
+# --- putting a copy back ---
+
+
+def restore(settings: Settings, source: Path, *, now: datetime) -> tuple[datetime | None, Path | None]:
+    """Put a copy in the database's place, on a stopped system. Raises NotDone.
+
+    The present database is kept beside it. Answers when the copy was written last, and where the present one lies.
+    """
+    if not source.is_file():
+        raise NotDone(f"{source} is not a file. Nothing was changed.")
+    target = _sqlite_file(settings)
+    with _stopped(settings):
+        if target.exists():
+            _see_that_nothing_works(settings, now)
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+            _copy(source, draft)
+        except (sqlite3.Error, OSError) as error:
+            draft.unlink(missing_ok=True)
+            raise NotDone(f"{source} can't be put back ({error}). Nothing was changed.") from error
+        kept = _keep_present(target, now)
+        os.replace(draft, target)
+        migrations.upgrade(settings.database_url)
+        return hold_if_old(settings, known_at=now), kept
+
+
+@contextlib.contextmanager
+def _stopped(settings: Settings) -> Iterator[None]:
+    """Nobody may run on this home, or start on it, while the database is exchanged."""
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(settings.home / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise NotDone(f"Firedoor runs on {settings.home}. Nothing was changed: stop it first.") from None
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _see_that_nothing_works(settings: Settings, now: datetime) -> None:
+    """Processes that run alone hold no lock, and say in the database that they work."""
+    if migrations.current(settings.database_url) is None:
+        return
+    database = Database(settings.database_url, SystemClock(), pool_size=1)
+    with contextlib.closing(database), database.read() as work:
+        lately = tables.part.c.worked_at > now - SILENT
+        at_work = work.session.execute(select(tables.part.c.name).where(lately)).scalars().all()
+    if at_work:
+        raise NotDone(f"{', '.join(sorted(at_work))} worked just now. Nothing was changed: stop it first.")
+
+
+def _keep_present(target: Path, now: datetime) -> Path | None:
+    if not target.exists():
+        return None
+    kept = target.with_name(f"{target.name}.replaced-{now:%Y%m%dT%H%M%S}")
+    with contextlib.closing(sqlite3.connect(target)) as present:
+        present.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what its -wal holds comes with it
+    os.replace(target, kept)
+    for beside in ("-wal", "-shm"):
+        target.with_name(target.name + beside).unlink(missing_ok=True)
+    return kept
+
+
+# --- noticing ---
+
+
+def hold_if_old(settings: Settings, *, known_at: datetime | None) -> datetime | None:
+    """Begin hold mode where the database lacks what was written until `known_at`. Answers when it was written last."""
+    book = Shelf(settings).current()
+    with contextlib.closing(Database(settings.database_url, SystemClock(), pool_size=1)) as database:
+
+        def look(work: Work) -> datetime | None:
+            written_at = holdmode.newest(work.session)
+            if written_at is not None and known_at is not None and known_at - written_at > OLD:
+                holdmode.begin(work.session, written_at, book=book, now=work.now)
+                log.warning("holdmode.begun", copied_at=written_at.isoformat())
+            return written_at
+
+        return database.perform(look)
+
+
+def read_stamp(home: Path) -> datetime | None:
+    """Until when this home knows that its database was written; None before the first time."""
+    try:
+        return datetime.fromisoformat((home / STAMP).read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        return None
+
+
+def write_stamp(home: Path, now: datetime) -> None:
+    """Whole or not at all; a disk that is full must not stop the clock."""
+    draft = home / f".{STAMP}.{os.getpid()}"
+    try:
+        draft.write_text(f"{now.isoformat()}\n", encoding="ascii")
+        os.replace(draft, home / STAMP)
+    except OSError as error:
+        log.warning("stamp.not_written", what=error.strerror)

@@ -1,0 +1,105 @@
+"""Hold mode: the database is an old copy, so nothing of before is sent or run again until a named person has looked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from incidents import opening, paging, store, tables
+from incidents.book import Book
+from incidents.errors import Refused
+from incidents.lifecycle import OPEN
+from incidents.promises import Bell
+
+t = tables
+SINCE = "holdmode.since"  # a counter: microseconds since 1970, 0 while there is no hold
+STALE = timedelta(minutes=10)  # what was due longer ago than this is never sent: the world has moved on
+WAITS = "hold mode: it waits for a person"
+GIVEN_UP = "hold mode: it was due before the copy was restored, and needs a human"
+IGNORED = "Hold mode: it waited in an old copy. Whether it was taken in later is not known; replay it if it was not."
+
+
+def since(session: Connection) -> datetime | None:
+    """Since when hold mode is on; None while it is off."""
+    c = t.counter.c
+    value = session.execute(select(c.value).where(c.name == SINCE)).scalar()
+    return datetime.fromtimestamp(value / 1_000_000, UTC) if value else None
+
+
+def newest(session: Connection) -> datetime | None:
+    """When this database was written last, as far as its rows say; None for an empty one."""
+    moments = [
+        session.execute(select(func.max(t.part.c.worked_at))).scalar(),
+        session.execute(select(t.inbox.c.received_at).order_by(t.inbox.c.id.desc()).limit(1)).scalar(),
+        session.execute(select(t.timeline.c.entered_at).order_by(t.timeline.c.id.desc()).limit(1)).scalar(),
+    ]
+    return max((one for one in moments if one is not None), default=None)
+
+
+def begin(session: Connection, copied_at: datetime, *, book: Book, now: datetime) -> list[Bell]:
+    """Begin hold mode. Twice is once.
+
+    1. What somebody had in hand: a dangerous act is parked, the rest waits.
+    2. What was due long ago is given up and listed; what is due later waits for the person.
+    3. Deliveries that were not taken in are put aside, to be replayed by hand.
+    4. Every open incident says that it needs a human, and on-call is paged once, by an incident about the copy.
+    """
+    if since(session) is not None:
+        return []
+    store.count(session, SINCE, by=int(now.timestamp() * 1_000_000))
+    p, i, n = t.promise, t.incident, t.inbox
+    claimed = p.c.state == "claimed"
+    session.execute(
+        update(p).where(claimed, p.c.dangerous.is_(True)).values(state="parked", lease_until=None, outcome="ambiguous")
+    )
+    session.execute(update(p).where(claimed).values(state="due", lease_until=None))
+    due = p.c.state == "due"
+    _give_up(session, and_(due, p.c.due_at < now - STALE), now=now)
+    session.execute(update(p).where(due, p.c.held.is_(False)).values(held=True, outcome=WAITS))
+    put_aside = session.execute(
+        update(n).where(n.c.state == "new").values(state="ignored", error=IGNORED, lease_until=None)
+    ).rowcount
+    copied = f"{copied_at:%Y-%m-%d %H:%M} UTC"
+    old = session.execute(select(i).where(i.c.status.in_(OPEN)).order_by(i.c.id)).all()
+    for incident in old:
+        store.write(session, incident.id, "hold.begun", now=now, copied=copied)
+        store.change_incident(session, incident, needs_human=f"it is as it was at {copied}: is it over?")
+    return opening.old_copy(session, copied=copied, incidents=len(old), put_aside=put_aside, book=book, now=now)
+
+
+def _give_up(session: Connection, chosen: Any, *, now: datetime) -> None:
+    """Messages and steps of an incident. What belongs to none (an end of a silence, a heartbeat) looks again later."""
+    p = t.promise
+    ours = or_(p.c.incident_id.is_not(None), p.c.kind.in_(("digest", "canary")))
+    session.execute(update(p).where(chosen, ours).values(state="cancelled", ended_at=now, outcome=GIVEN_UP))
+
+
+def resume(session: Connection, *, reason: str, by: str, via: str, book: Book, now: datetime) -> tuple[str, list[Bell]]:
+    """A person has looked: what still waits goes on, and what is open and has nobody is paged again by the audit."""
+    begun = since(session)
+    if begun is None:
+        raise Refused("resume.off", "Hold mode is not on. Nothing was changed.")
+    p, i = t.promise, t.incident
+    waits = and_(p.c.state == "due", p.c.outcome == WAITS)
+    _give_up(session, and_(waits, p.c.due_at < now - STALE), now=now)
+    rows = session.execute(
+        update(p).where(waits).values(held=False, outcome=None, rung_at=None).returning(p.c.lane, p.c.id, p.c.due_at)
+    ).all()
+    store.count(session, SINCE, by=-int(begun.timestamp() * 1_000_000))
+    person = paging.person_name(book, by)
+    open_ones = session.execute(select(i).where(i.c.status.in_(OPEN), i.c.needs_human.is_not(None))).all()
+    for incident in open_ones:
+        store.write(session, incident.id, "hold.resumed", now=now, actor=by, source=via, person=person, reason=reason)
+        if incident.declared_at < begun:
+            store.change_incident(session, incident, needs_human=None)
+    said = f"Hold mode is over. {len(rows)} promises go on; {len(open_ones)} open incidents are told so."
+    return said, [Bell(row.lane, row.id) for row in rows if row.due_at <= now]
+
+
+def given_up(session: Connection) -> int:
+    """How many messages and steps were not sent because of it."""
+    p = t.promise.c
+    counted = select(func.count()).where(p.state == "cancelled", p.outcome == GIVEN_UP)
+    return int(session.execute(counted).scalar_one())

@@ -1,0 +1,271 @@
+"""A copy of a running database, putting it back, and hold mode: an old copy replays nothing and wakes nobody (T26)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import stat
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import migrations
+from firedoor import backup
+from firedoor.cli import main
+from firedoor.settings import Settings
+from incidents import holdmode, promises, tables
+from incidents.promises import Wanted
+from ports.clock import SystemClock
+from ports.database import Database
+from tests.fixtures.desk import Desk
+
+
+class Home:
+    """An installation that does not run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "var" / "firedoor.db"
+        self.environ = {"FIREDOOR_HOME": str(folder / "var"), "COLUMNS": "80"}
+
+    def __call__(self, *words: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, words, env=self.environ)
+        assert result.exit_code == code, (result.output, result.exception)
+        return result
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.from_env(self.environ)
+
+    def database(self) -> contextlib.closing[Database]:
+        return contextlib.closing(Database(self.settings.database_url, SystemClock(), pool_size=2))
+
+    def worked(self, ago: timedelta) -> None:
+        """The clock of this database worked so long ago."""
+        with self.database() as database, database.work() as work:
+            row = {"kind": "clock", "started_at": work.now - ago, "worked_at": work.now - ago, "facts": {}}
+            work.session.execute(tables.part.delete())
+            work.session.execute(tables.part.insert().values(name="clock-box-1", **row))
+
+    def holds(self) -> bool:
+        with self.database() as database, database.read() as work:
+            return holdmode.since(work.session) is not None
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.chdir(tmp_path)
+    found = Home(tmp_path)
+    found("release")
+    return found
+
+
+def rows(file: Path, query: str) -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(file)) as reading:
+        return reading.execute(query).fetchall()
+
+
+# --- the copy ---
+
+
+def test_a_copy_of_a_running_database_is_whole_and_for_its_owner_alone(home: Home) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        """Two rows a transaction: a copy that holds one of them is torn."""
+        with home.database() as database:
+            n = 0
+            while not stop.is_set():
+                n += 1
+                with database.work() as work:
+                    for half in ("a", "b"):
+                        work.session.execute(tables.counter.insert().values(name=f"{half}{n}", value=n))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for n in range(5):
+            home("db", "backup", f"copy{n}.db")
+    finally:
+        stop.set()
+        writer.join()
+
+    for n in range(5):
+        copy = home.folder / f"copy{n}.db"
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+        halves = rows(copy, "SELECT count(*) FROM counter WHERE name GLOB '[ab][0-9]*' GROUP BY substr(name, 1, 1)")
+        assert len(set(halves)) <= 1
+        assert not copy.with_name(f"{copy.name}-wal").exists()
+
+
+def test_a_backup_never_overwrites(home: Home) -> None:
+    (home.folder / "there.db").write_text("mine")
+
+    assert "is there already" in home("db", "backup", "there.db", code=1).stderr
+    assert (home.folder / "there.db").read_text() == "mine"
+
+
+def test_for_postgresql_the_exact_line_is_printed_without_the_password(home: Home) -> None:
+    home.environ["FIREDOOR_DATABASE_URL"] = "postgresql://fire:s3cret@db.example.com:5433/door"
+
+    told = home("db", "backup", "door.dump").stdout
+    assert told == "pg_dump --format=custom --file=door.dump postgresql://fire@db.example.com:5433/door\n"
+    told = home("db", "restore", "door.dump").stdout
+    assert told.startswith("pg_restore --clean --if-exists --single-transaction --dbname=postgresql://fire@db")
+
+
+# --- putting it back ---
+
+
+def test_a_copy_is_put_back_only_where_nothing_runs(home: Home) -> None:
+    home("db", "backup", "copy.db")
+    lock = os.open(home.folder / "var" / "up.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert "Firedoor runs on" in home("db", "restore", "copy.db", code=1).stderr
+    os.close(lock)
+
+    home.worked(timedelta(seconds=1))
+    assert "clock-box-1 worked just now" in home("db", "restore", "copy.db", code=1).stderr
+
+    home.worked(timedelta(minutes=1))
+    home("db", "restore", "copy.db")
+
+
+def test_a_file_that_is_no_database_changes_nothing(home: Home) -> None:
+    (home.folder / "letter.txt").write_text("dear database" * 100)
+    before = home.file.stat().st_ino
+
+    assert "can't be put back" in home("db", "restore", "letter.txt", code=1).stderr
+    assert "is not a file" in home("db", "restore", "nothing.db", code=1).stderr
+    assert home.file.stat().st_ino == before
+    assert not list(home.file.parent.glob(".firedoor.db.*"))
+
+
+def test_the_replaced_database_is_kept_and_an_old_copy_starts_in_hold_mode(home: Home) -> None:
+    home.worked(timedelta(hours=1))
+    home("db", "backup", "copy.db")
+    with home.database() as database, database.work() as work:
+        work.session.execute(tables.counter.insert().values(name="later", value=7))
+
+    assert "hold mode" in home("db", "restore", "copy.db").stdout
+
+    (kept,) = home.file.parent.glob("firedoor.db.replaced-*")
+    assert rows(kept, "SELECT value FROM counter WHERE name = 'later'") == [(7,)]
+    assert home.holds()
+    assert migrations.current(home.settings.database_url) == migrations.newest()
+
+
+@pytest.mark.parametrize(("lacks", "holds"), [(timedelta(seconds=20), False), (timedelta(hours=1), True)])
+def test_a_copy_that_somebody_put_there_by_hand_is_noticed_at_the_next_start(
+    home: Home, lacks: timedelta, holds: bool
+) -> None:
+    home.worked(lacks)
+    backup.write_stamp(home.settings.home, SystemClock().now())
+
+    home("release")
+
+    assert home.holds() is holds
+
+
+def test_a_machine_that_was_off_for_hours_goes_on_without_hold_mode(home: Home) -> None:
+    home.worked(timedelta(hours=9))
+    backup.write_stamp(home.settings.home, SystemClock().now() - timedelta(hours=9))
+
+    home("release")
+
+    assert not home.holds()
+
+
+# --- hold mode ---
+
+
+def hold(desk: Desk) -> None:
+    """An hour is missing: the machine starts on the copy."""
+    copied_at = desk.clock.now()
+    desk.clock.set(copied_at + timedelta(hours=1))
+    with desk.house.database.work() as work:
+        work.ring(holdmode.begin(work.session, copied_at, book=desk.house.book(), now=work.now))
+    desk.settle()
+
+
+def test_nothing_of_an_old_copy_is_sent_and_on_call_hears_once_that_it_is_one(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.news()
+
+    hold(desk)
+    desk.audit()
+    desk.forward(minutes=30)
+
+    assert not [one for one in desk.news() if "INC-001" in one.text], "only the incident about the copy pages"
+    assert desk.incident("INC-002")["title"] == "Firedoor runs on an old copy of its database"
+    assert "is it over?" in desk.incident("INC-001")["needs_human"]
+    states = {one["state"] for one in desk.api("GET", "/incidents/INC-001/pages")["items"]}
+    assert states <= {"kept", "cancelled"}, "what was due an hour ago is given up"
+
+
+def test_hold_mode_is_on_readyz_and_a_new_alert_pages_as_always(desk: Desk) -> None:
+    hold(desk)
+    desk.news()
+    assert "firedoor resume" in desk.client.get("/readyz").get_json()["parts"]["hold_mode"]["reason"]
+
+    desk.alertmanager_says("firing")
+
+    assert ("page", "ada") in desk.heard()
+
+
+def test_a_dangerous_act_that_was_under_way_is_parked_and_never_run_again(desk: Desk) -> None:
+    with desk.house.database.work() as work:
+        wanted = Wanted("page", "lever:1", work.now, lane="act", dangerous=True)
+        promises.make(work.session, [wanted], now=work.now)
+        promises.claim(work.session, now=work.now, lease=timedelta(seconds=20), lane="act")
+
+    hold(desk)
+    desk.forward(minutes=5)
+
+    with desk.house.database.read() as work:
+        row = work.session.execute(tables.promise.select().where(tables.promise.c.key == "lever:1")).one()
+    assert (row.state, row.attempts) == ("parked", 1)
+    desk.news()
+
+
+def test_a_delivery_that_was_not_taken_in_is_put_aside_and_can_be_replayed(desk: Desk) -> None:
+    desk.post(b"{}")
+    hold(desk)
+    desk.news()
+    assert len(desk.incidents()) == 1, "only the one about the copy"
+
+    assert desk.api("POST", "/inbox/1/replay", expect=202)["state"] == "new"
+    desk.news()
+
+
+def test_a_named_person_ends_it_with_a_reason_and_what_is_still_open_is_paged_again(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    hold(desk)
+    desk.news()
+    desk.api("POST", "/resume", expect=422)
+
+    assert "Hold mode is over." in desk.api("POST", "/resume", reason="It still fires", by="ben")["said"]
+    desk.audit()
+
+    assert "Ben ended hold mode. Reason: It still fires" in desk.timeline("INC-001")
+    assert [one for one in desk.news() if one.purpose == "page" and "INC-001" in one.text]
+    assert "not on" in desk.api("POST", "/resume", expect=409, reason="again")["detail"]
+
+
+def test_what_was_over_is_not_paged_after_hold_mode(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    hold(desk)
+    desk.does("acknowledge")
+    desk.does("resolve")
+    desk.news()
+
+    desk.api("POST", "/resume", reason="It was over")
+    desk.audit()
+    desk.forward(minutes=20)
+
+    assert not [one for one in desk.news() if "INC-001" in one.text and one.purpose == "page"]

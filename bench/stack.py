@@ -26,6 +26,7 @@ version: 1
 people:
   me: {name: On-call, contacts: [{channel: phone, address: "PROVIDER/me", for: [page, tell]}]}
 channels: {phone: {kind: webhook, secret: only-for-measuring}}
+hearing: {bundle_from: 0}
 """
 RUNBOOK = """---
 title: A measured failure

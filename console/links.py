@@ -11,11 +11,13 @@ from sqlalchemy import Connection, select
 
 from console.facts import derived, name_of
 from console.frame import Frame
-from incidents import tables
+from incidents import store, storms, tables
 from incidents.answers import may_take
+from incidents.book import Book
 from incidents.briefing import incident_facts
 from incidents.errors import Refused
 from incidents.verbs import Actor, Done, perform
+from incidents.words import names
 from ports.database import Work
 from ports.tokens import Signer
 
@@ -33,6 +35,7 @@ class Link:
     person: str = ""
     fault: str = ""  # unknown, expired
     verbs: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()  # the incidents of a page that carries several, worst first
 
 
 ReadLink = Callable[[Work, str], Link]
@@ -48,7 +51,8 @@ def link_reader(signer: Signer) -> ReadLink:
         ):
             return Link(fault="unknown")
         verbs = VERBS if may_take(work.session, row.incident_id, row.person) else TOLD_VERBS
-        return Link(row.name, row.person, "expired" if row.expires_at <= work.now else "", verbs)
+        listed = tuple(storms.of_link(work.session, row.promise_id))
+        return Link(row.name, row.person, "expired" if row.expires_at <= work.now else "", verbs, listed)
 
     return read
 
@@ -71,7 +75,7 @@ def links(frame: Frame, read_link: ReadLink) -> Blueprint:
 
     @blueprint.post("/ack/<token>")
     def press(token: str) -> Response:
-        verb = request.form.get("verb", "")
+        verb, chosen = request.form.get("verb", ""), request.form.get("incident", "all")
         book = frame.book()
 
         def act(work: Work) -> tuple[Link, Done | None]:
@@ -79,6 +83,8 @@ def links(frame: Frame, read_link: ReadLink) -> Blueprint:
             if link.fault or verb not in link.verbs:
                 return link, None
             by = Actor(link.person, name_of(book, link.person), "link")
+            if len(link.listed) > 1:
+                return link, _answer_several(work, link, verb, chosen, by=by, book=book)
             done = perform(work.session, verb, link.incident, by=by, fields={}, book=book, now=work.now)
             work.ring(done.bells)
             return link, done
@@ -95,7 +101,30 @@ def links(frame: Frame, read_link: ReadLink) -> Blueprint:
     return blueprint
 
 
+def _answer_several(work: Work, link: Link, verb: str, chosen: str, *, by: Actor, book: Book) -> Done:
+    """Answer one incident of the list, or all that still take the answer: lowest id first, as locks are taken."""
+    found = [store.find_incident(work.session, name) for name in link.listed if chosen in ("all", name)]
+    if not found:
+        raise Refused("link.unlisted", f"This page does not list {chosen[:40]}. Nothing was changed.")
+    store.lock_incidents(work.session, [one.id for one in found])
+    done: list[Done] = []
+    refused: Refused | None = None
+    for one in sorted(found, key=lambda row: row.id):
+        try:
+            done.append(perform(work.session, verb, one.name, by=by, fields={}, book=book, now=work.now))
+        except Refused as no:  # over by now: nothing is asked for it any more
+            refused = no
+        else:
+            work.ring(done[-1].bells)
+    if not done and refused is not None:
+        raise refused
+    said = done[0].said if len(done) == 1 else f"{names([one.name for one in done])}: {done[0].said}"
+    return Done(done[0].incident_id, done[0].name, [], said)
+
+
 def _page(frame: Frame, work: Work, link: Link, *, result: str = "", status: int = 200) -> Response:
+    if len(link.listed) > 1:
+        return _list(frame, work, link, result=result, status=status)
     book = frame.book()
     page: dict[str, Any] | None = None
     asks = mine = False
@@ -120,6 +149,27 @@ def _page(frame: Frame, work: Work, link: Link, *, result: str = "", status: int
         result=result,
         name=name_of(book, link.person),
         console_url=f"{frame.public_url}/i/{link.incident}" if link.incident else f"{frame.public_url}/",
+    )
+
+
+def _list(frame: Frame, work: Work, link: Link, *, result: str, status: int) -> Response:
+    """All incidents of one page, each with its buttons as long as somebody is needed."""
+    book = frame.book()
+    listed = []
+    for name in link.listed:
+        facts = incident_facts(work.session, name, book=book, now=work.now)
+        listed.append({**facts, **derived(facts, work.now)})
+    is_over = not any(one["is_open"] for one in listed)
+    return frame.show(
+        "console/bundle.html",
+        now=work.now,
+        status=status if status != 200 or not link.fault else _status(link.fault),
+        listed=listed,
+        asks=not link.fault and not is_over and "acknowledge" in link.verbs,
+        fault=link.fault or ("over" if is_over and not result else ""),
+        result=result,
+        name=name_of(book, link.person),
+        console_url=f"{frame.public_url}/",
     )
 
 

@@ -8,7 +8,19 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select, update
 
-from incidents import cascades, evidence, holding, messages, paging, receipts, showing, store, suggesting, tables, ways
+from incidents import (
+    cascades,
+    evidence,
+    messages,
+    paging,
+    receipts,
+    showing,
+    store,
+    storms,
+    suggesting,
+    tables,
+    ways,
+)
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN
 from incidents.policykeys import LIVE
@@ -21,17 +33,35 @@ Purpose = Literal["page", "tell"]
 def prepare_page(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
     """A page leaves only while somebody is still needed: not taken, not over, not held, this round."""
     incident = store.find_incident(session, row.incident_id)
-    if incident.status not in OPEN:
-        return Skip("cancelled", "it is over")
-    if row.round != incident.round:
-        return Skip("superseded", "a new round began")
-    if incident.taken_by is not None and not row.facts.get("even_if_taken"):
-        return Skip("cancelled", f"{incident.taken_by} has it")
-    if row.facts.get("why") == "still_on_it" and incident.taken_by != row.target:
-        return Skip("cancelled", f"{row.target} has it no more")
-    if holding.is_held(session, incident):
-        return Skip("held", "the signal is clear")
-    return _to_person(session, incident, row, "page", book, now)
+    needless = storms.is_owed(session, row, incident)
+    if needless is not None:
+        return needless
+    others = storms.carried_with(session, row, incident, book=book, now=now)
+    if isinstance(others, Skip):
+        return others
+    prepared = _to_person(session, incident, row, "page", book, now)
+    if others and isinstance(prepared, Prepared):
+        return _with_others(session, prepared, row, incident, others, book, now)
+    return prepared
+
+
+def _with_others(
+    session: Connection,
+    prepared: Prepared,
+    row: Row[Any],
+    incident: Row[Any],
+    others: Sequence[tuple[Row[Any], Row[Any]]],
+    book: Book,
+    now: datetime,
+) -> Prepared:
+    """One page for several incidents. What it lists is said with its outcome, so that just that is recorded."""
+    incidents = {one.id: one for one in (incident, *(other for _, other in others))}
+    message = messages.bundle_facts(session, row, list(incidents.values()), book=book, now=now)
+    found = {
+        "bundle": ",".join(str(page.id) for page, _ in others),
+        "incidents": ",".join(str(one) for one in sorted(incidents)),
+    }
+    return Prepared(prepared.actor, prepared.target, {**prepared.facts, "message": message, "found": found})
 
 
 def prepare_tell(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
@@ -181,6 +211,7 @@ def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, bo
         if row.kind == "page" and row.attempts > 1:
             _put_back(session, row, now=now)
         bells = _sent(session, incident, row, outcome, channel, book=book, now=now)
+        bells += _sent_inside(session, row, outcome, channel, book=book, now=now)
         return bells + showing.crossed(session, incident, row, channel, outcome.provider_ref, book=book, now=now)
     if state == "failed":
         store.write(session, incident.id, f"{word}.failed", now=now, person=person, channel=channel, why=outcome.detail)
@@ -220,6 +251,20 @@ def _sent(
         )
         if row.kind != "page" and row.round == incident.round:
             evidence.hear(session, incident, row.target, evidence="delivered", channel=channel, book=book, now=now)
+    return bells
+
+
+def _sent_inside(
+    session: Connection, row: Row[Any], outcome: Outcome, channel: str, *, book: Book, now: datetime
+) -> list[Bell]:
+    """The other pages that left inside this one: each counts for its own incident as if it had left alone."""
+    bells: list[Bell] = []
+    ended = storms.end_listed(session, row, outcome, now=now)
+    person = _name(book, row.target)
+    for page in ended:
+        incident = store.lock_incident(session, page.incident_id)
+        store.write(session, incident.id, "page.inside", now=now, person=person, channel=channel, count=len(ended))
+        bells += _sent(session, incident, page, outcome, channel, book=book, now=now)
     return bells
 
 

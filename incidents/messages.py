@@ -82,6 +82,24 @@ def message_facts(
     }
 
 
+def bundle_facts(
+    session: Connection, row: Row[Any], incidents: Sequence[Row[Any]], *, book: Book, now: datetime
+) -> dict[str, Any]:
+    """What a page for several incidents says: one entry each, worst first; its link leads to all of them."""
+    worst_first = sorted(incidents, key=lambda one: (book.policy.rank(one.severity), one.id))
+    entries = digest_facts(session, row, worst_first, book=book, now=now)["entries"]
+    return {
+        **incident_part(worst_first[0], [], book=book, now=now),
+        "purpose": "page",  # it rings like one; with entries it reads as several
+        "why": row.facts.get("why", ""),
+        "heading": f"{len(entries)} incidents need you",
+        "n": row.attempts,
+        "person": {"id": row.target, "name": paging.person_name(book, row.target)},
+        "entries": entries,
+        "answers": [],
+    }
+
+
 def update_facts(
     session: Connection, row: Row[Any], incident: Row[Any], *, book: Book, now: datetime
 ) -> dict[str, Any]:

@@ -284,6 +284,10 @@ class HearingRule(Key):
     next_contact_at: Percent = Field(default=0.5, description="Unheard at this share: the person's next contact.")
     next_person_at: Percent = Field(default=0.8, description="Unheard at this share: the next person.")
     fallback: str = Field(default="log", description="The channel that a miss goes to.")
+    bundle_from: Annotated[Whole, Field(ge=0)] = Field(
+        default=3, description="This many incidents that page a person share one page. 0: never."
+    )
+    bundle_within: Span = Field(default=timedelta(minutes=5), description="Within this time, of each person.")
 
 
 class PathStep(Key):

@@ -28,6 +28,7 @@ def wanted(incident: Row[Any], page: Row[Any], outcome: Outcome, *, now: datetim
         "receipt": outcome.receipt,
         "sent_at": now.isoformat(),
         "even_if_taken": bool(page.facts.get("even_if_taken")),
+        "shared": "bundle" in outcome.found,  # it rings for several incidents: that one is had ends none of the others
     }
     return _promise(incident, page.target, f"receipt:{page.id}:{page.attempts}", page.round, facts, now=now)
 
@@ -55,7 +56,7 @@ def prepare(session: Connection, row: Row[Any], book: Book, now: datetime) -> Pr
         "channel": row.facts["channel"],
         "receipt": row.facts["receipt"],
         "known": row.facts.get("known", []),
-        "withdraw": _needless(session, incident, row, sent_at, book),
+        "withdraw": "" if row.facts.get("shared") else _needless(session, incident, row, sent_at, book),
         "again_after": every.total_seconds(),
     }
     return Prepared("receipt", row.target, facts)

@@ -53,6 +53,7 @@ TIMELINE = {
     "reopened.person": "Reopened by {person}. Round {round}: nobody has it yet.",
     "reopened.flapping": "It opened {count} times within an hour. From now on it no longer clears itself.",
     "page.sent": "{person} was paged by {channel}{again}.",
+    "page.inside": "{person} was paged by {channel}, in one page with other incidents (storm).",
     "page.failed": "The page to {person} by {channel} failed for good: {why}.",
     "page.retried": "The page to {person} by {channel} did not go through ({why}); it is tried again.",
     "page.unsure": "The page to {person} by {channel} may or may not have left ({why}); it is sent again with the same key.",

@@ -17,7 +17,9 @@ from templates.fitting import SHORT, fitted, one_line, plain_ascii
 
 LONGEST_FACT = 500
 ENTRY = {"line": "", "incident": "", "severity": "", "service": "", "what": "", "who_has_it": "", "needs_human": ""}
-PURPOSES = ("page", "tell", "handed", "digest", "cleared", "stand_down", "leadership", "update", "canary")
+PURPOSES = (
+    "page", "tell", "handed", "digest", "cleared", "stand_down", "leadership", "update", "canary", "bundle",
+)  # fmt: skip
 
 # Every fact a message template may name, and what it is where nobody gave it.
 FACTS: dict[str, Any] = {
@@ -95,6 +97,8 @@ def _completed(facts: Mapping[str, Any]) -> dict[str, Any]:
     ]
     if given["purpose"] == "tell" and (given["is_brief"] or given["from_line"]):
         given["purpose"] = "leadership"
+    if given["purpose"] == "page" and given["entries"]:  # channels ring for it as for any page
+        given["purpose"] = "bundle"
     if given["purpose"] not in PURPOSES:
         given["purpose"] = "tell"
     return given

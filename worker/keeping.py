@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 import structlog
 from sqlalchemy import Connection, Row, select
 
-from incidents import opening, promises, shadow, store
+from incidents import opening, promises, shadow, store, storms
 from incidents.policykeys import SHADOW
 from incidents.promises import Bell, NotNow, Outcome
 from incidents.tables import promise
@@ -354,7 +354,9 @@ class Keeper:
                 time.sleep(0.2)
 
     def _settle_all(self, work: Work, done: list[Done]) -> None:
-        store.lock_incidents(work.session, (one.row.incident_id for one in done))  # before any of their rows changes
+        ids = [one.row.incident_id for one in done]
+        ids += [other for one in done if isinstance(one.result, Outcome) for other in storms.incidents_of(one.result)]
+        store.lock_incidents(work.session, ids)  # before any of their rows changes
         for one in done:
             self._settle(work, one)
 

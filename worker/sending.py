@@ -58,7 +58,8 @@ class Sender:
         with self.rooms.place(name) as is_free:
             if not is_free:
                 return NotNow(f"{name} hangs: as many messages as may are under way there", ROOM_AFTER)
-            return replace(channel.send(message, way["address"]), channel=name)
+            outcome = replace(channel.send(message, way["address"]), channel=name)
+            return replace(outcome, found=prepared.facts["found"]) if "found" in prepared.facts else outcome
 
     def message(self, prepared: Prepared, row: Row[Any], attempt: int, kind: str) -> Message:
         """The message as this kind of channel says it."""

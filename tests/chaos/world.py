@@ -52,7 +52,7 @@ roles: {leadership: [lea]}
 channels:
   phone: {kind: webhook, secret: "the secret that the provider shares with Firedoor"}
   room: {kind: webhook, secret: "the secret that the provider shares with Firedoor", url: "URL/room"}
-hearing: {fallback: room}
+hearing: {fallback: room, bundle_from: 0}  # each page is counted by its own key
 escalation: {cascade_within: 0s}  # all cases are on one service, and each must escalate by itself
 severities:
   P1:

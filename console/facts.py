@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from console.showing import read_time
+from incidents import hats
 from incidents.book import Book
 from incidents.lifecycle import LIVE, OPEN
 from incidents.oncall import members
@@ -50,6 +51,7 @@ def incident_page(
         "refused": refused,
         "thumb": [verb for verb in IN_THE_THUMB_ZONE if verbs[verb]["allowed"]] if nobody_has_it else [],
         "people": everybody(book),
+        "hat_labels": [(hat, hats.label(book, hat)) for hat in hats.HATS],
         "runbooks": [
             {"name": one.name, "title": one.title}
             for one in book.runbooks.all
@@ -67,7 +69,11 @@ def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "is_open": facts["status"] in OPEN,
         "is_live": facts["status"] in LIVE,
         "ended_at": ended_at if facts["status"] not in LIVE else None,
-        "hats": [(role, worn["name"]) for role, worn in facts["roles"].items() if worn != facts["taken_by"]],
+        "hats": [
+            (worn["label"], worn["name"])
+            for worn in facts["roles"].values()
+            if worn["id"] != (facts["taken_by"] or {}).get("id")
+        ],
         "milestones": [(what, facts[name]) for what, name in MILESTONES if facts[name]],
         "steps": [
             {**step, "may_go_early": step["phase"] == "contain" and step["lever"] != "correct_data"}

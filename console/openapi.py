@@ -207,6 +207,8 @@ INCIDENT: dict[str, Any] = {
     "hearing": _list_of(OPEN_OBJECT),
     "next": {"type": ["object", "null"]},
     "deadlines": _list_of(OPEN_OBJECT),
+    "offers": _list_of(OPEN_OBJECT),
+    "warnings": _list_of(TEXT),
     "part_of": {"type": ["object", "null"]},
     "parts": _list_of(OPEN_OBJECT),
     "merged_into": MAYBE_TEXT,

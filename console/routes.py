@@ -150,7 +150,7 @@ ROUTES: tuple[Route, ...] = (
     verb(
         "roles",
         "role",
-        "Give a hat to a person",
+        "Take a hat, give one that nobody wears, or offer one that somebody wears",
         Field("role", "The hat.", required=True, one_of=("commander", "communicator", "investigator")),
         Field("person", "A person of the policy; yourself unless told.", longest=200),
         example={"role": "commander", "person": "ada"},
@@ -174,6 +174,15 @@ ROUTES: tuple[Route, ...] = (
         "stand_down",
         "The response is over: people may go, and are told so",
         example={"note": "Thank you all"},
+    ),
+    verb(
+        "accept",
+        "accept",
+        "Accept a hat that is offered to you",
+        Field(
+            "role", "The hat; whichever is offered unless told.", one_of=("commander", "communicator", "investigator")
+        ),
+        example={"role": "commander"},
     ),
     verb(
         "merge",

@@ -64,6 +64,12 @@ VERBS = (
         "Send the waiting drafts to those who must be told.",
         click.option("--audience", help="Only this role."),
     ),
+    verb(
+        "accept",
+        "accept",
+        "Accept a hat that is offered to you.",
+        click.option("--role", help="commander, communicator, investigator; whichever is offered unless told."),
+    ),
     verb("merge", "merge", "Merge it INTO another incident.", click.argument("into"), REASON),
     verb("separate", "separate", "It is no part of another: its own escalation begins now."),
     verb(
@@ -90,7 +96,7 @@ VERBS = (
     verb(
         "take",
         "roles",
-        "Take a hat, or give it to a person.",
+        "Take a hat, or give it to a person: one that is worn is offered.",
         click.option("--role", default="commander", show_default=True, help="commander, communicator, investigator."),
         click.option("--person", help="A person of the policy; yourself unless told."),
     ),

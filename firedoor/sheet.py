@@ -29,6 +29,10 @@ def print_incident(facts: Mapping[str, Any]) -> None:
     if following:
         say()
         say(f"Next: {following['action']}  ({following['why']})")
+    for offer in facts.get("offers", ()):
+        say(f"Offered to {offer['person']['name']}: to be {offer['label']} (by {offer['by']})")
+    for warning in facts.get("warnings", ()):
+        say(f"Note: {warning}")
     if facts.get("part_of"):
         waits = "it waits for that one" if facts["part_of"]["waits"] else "it waits for nothing"
         say(f"Probably part of {facts['part_of']['id']}: {facts['part_of']['title']} ({waits}; merge or separate them)")

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import changes, containment, hearing, lifecycle, paging, related, store, tables
+from incidents import changes, containment, hats, hearing, lifecycle, paging, related, store, tables
 from incidents.alerts import clean_line, runbook_url
 from incidents.book import Book
 from incidents.verbs import VERBS
@@ -46,7 +46,12 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
         **outline(incident, book),
         "summary": incident.summary,
         "runbook": runbook_facts(incident, book),
-        "roles": {role: {"id": person, "name": paging.person_name(book, person)} for role, person in roles.items()},
+        "roles": {
+            role: {"id": person, "name": paging.person_name(book, person), "label": hats.label(book, role)}
+            for role, person in roles.items()
+        },
+        "offers": hats.offers_facts(session, incident, book),
+        "warnings": hats.warnings(incident, roles, book),
         "impact": {"affected": affected(incident, alerts), "service": incident.service},
         "alerts": [alert_outline(alert) for alert in alerts],
         "changes": [change_facts(*one, incident) for one in changes.around(session, incident, book=book)],

@@ -46,6 +46,7 @@ ALLOWED = {
     "override": OPEN,
     "severity": LIVE,
     "role": LIVE,
+    "accept": LIVE,
     "updates": LIVE,
     "separate": OPEN,
     "split": OPEN,

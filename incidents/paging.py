@@ -218,6 +218,9 @@ def promise_digest(session: Connection, incident: Row[Any], *, now: datetime) ->
 
 def label(book: Book, role: str) -> str:
     """A role as people say it: `tech_lead` → `Tech lead`."""
+    organisation = book.policy.organisation
+    if organisation.role_labels != "nwire":
+        return book.policy.labels["role"].get(role, role)
     known = {"oncall": "On-call"}
     return known.get(role) or role.replace("_", " ").capitalize()
 

@@ -11,10 +11,9 @@ from sqlalchemy import Connection, select
 
 from incidents import (
     answers,
-    asking,
     cascades,
     containment,
-    evidence,
+    hats,
     joining,
     lifecycle,
     mending,
@@ -34,8 +33,7 @@ from incidents.promises import Bell, make
 from incidents.words import because
 
 t = tables
-HATS = ("commander", "communicator", "investigator")
-__all__ = ["HATS", "VERBS", "Actor", "Done", "Press", "Verb", "declare", "open_alert", "perform"]
+__all__ = ["VERBS", "Actor", "Done", "Press", "Verb", "declare", "open_alert", "perform"]
 
 
 def perform(
@@ -64,7 +62,9 @@ def perform(
         store.lock_incidents(session, [alone.id, *ids])  # lowest id first, before any of them is changed
         others = [store.find_incident(session, one) for one in sorted({*ids} - {alone.id})]
     row = store.lock_incident(session, incident, version=version)
-    bells = known.run(Press(session, row, by, fields, book, now))
+    press = Press(session, row, by, fields, book, now)
+    hats.look_at_hat(press, verb)
+    bells = known.run(press)
     note = fields.get("note")
     if note and "note" not in known.fields:
         _note(Press(session, row, by, {"text": note}, book, now))
@@ -77,6 +77,8 @@ def perform(
 
 
 def _acknowledge(press: Press) -> list[Bell]:
+    if hats.offered_to(press, "commander") is not None:  # its page asks for this very press
+        return hats.accept(press)
     return answers.acknowledge(press.session, press.incident, **press.who, book=press.book, now=press.now)
 
 
@@ -85,6 +87,9 @@ def _seen(press: Press) -> list[Bell]:
 
 
 def _decline(press: Press) -> list[Bell]:
+    offer = hats.offered_to(press)
+    if offer is not None:
+        return hats.declined(press, offer)
     reason = press.text("reason")
     return answers.decline(press.session, press.incident, **press.who, reason=reason, book=press.book, now=press.now)
 
@@ -194,47 +199,6 @@ def _severity(press: Press) -> list[Bell]:
     )
 
 
-def _role(press: Press) -> list[Bell]:
-    lifecycle.next_state(press.incident.status, "role")
-    role = press.text("role", needed=f"Which role? Accepted: {', '.join(HATS)}.")
-    person = press.text("person") or press.by.person
-    if role not in HATS:
-        raise Malformed("field.role", f"There is no role {role}; accepted: {', '.join(HATS)}. Nothing was changed.")
-    if person not in press.book.policy.people:
-        raise Malformed("field.person", f"The policy knows nobody called {person}. Nothing was changed.")
-    bells: list[Bell] = []
-    if role == "commander":
-        bells = _hand_command(press, person)
-    if store.roles_now(press.session, press.incident.id).get(role) != person:
-        store.give_role(press.session, press.incident.id, role, person, by=press.by.person, now=press.now)
-        name = paging.person_name(press.book, person)
-        store.write(
-            press.session, press.incident.id, "role", now=press.now, actor=press.by.person, source=press.by.via,
-            person=name, role=role,
-        )  # fmt: skip
-    store.change_incident(press.session, store.find_incident(press.session, press.incident.id))
-    return bells
-
-
-def _hand_command(press: Press, person: str) -> list[Bell]:
-    """Command goes to whoever takes it. Given to somebody else, that person is paged to say that they have it."""
-    session, incident, now = press.session, press.incident, press.now
-    if person == press.by.person:
-        bells = _take_by_acting(press)
-        if incident.taken_by in (None, person):
-            return bells
-        bells = asking.hand_to(session, incident, person, now=now)
-        evidence.hear(session, incident, person, evidence="acknowledge", channel=press.by.via, book=press.book, now=now)
-        return bells
-    bells = asking.hand_to(session, incident, person, now=now) if incident.taken_by not in (None, person) else []
-    n = f"command-{incident.version}"
-    if incident.status in lifecycle.OPEN:
-        wanted = paging.page(incident, person, n, why="command", now=now, even_if_taken=True)
-    else:  # the harm is over: nobody is woken to stand the team down
-        wanted = paging.tell(incident, person, n, why="command", now=now)
-    return bells + make(session, [wanted], now=now)
-
-
 def _override(press: Press) -> list[Bell]:
     containment.unlock(
         press.session, press.incident, by=press.by.person, name=press.by.name, via=press.by.via,
@@ -295,7 +259,14 @@ VERBS = {
         Verb("resolve", "Resolve", _resolve, "Resolved. Stand the team down when everyone may go.", ("note",)),
         Verb("reopen", "Reopen", _reopen, "Reopened: nobody has it, and on-call is paged.", ("reason",)),
         Verb("severity", "Change the severity", _severity, "The severity is changed.", ("severity", "reason")),
-        Verb("role", "Give a role", _role, "The role is given.", ("role", "person")),
+        Verb(
+            "role",
+            "Give a hat",
+            hats.give,
+            "Done: a hat that somebody wears is theirs until it is accepted.",
+            ("role", "person"),
+        ),
+        Verb("accept", "Accept", hats.accept, "The hat is yours.", ("role",)),
         Verb("override", "Diagnose before containing", _override, "Diagnosis is unlocked.", ("reason",)),
         Verb("updates", "Send the waiting drafts", _updates, "The drafts are on their way.", ("audience", "text")),
         Verb(

@@ -83,6 +83,10 @@ TIMELINE = {
     "lapsed": "{person} did not answer “still on it?” within {within}: the acknowledgement lapsed. "
     "Round {round}: nobody has it.",
     "role": "{person} is {role} now.",
+    "handover.offered": "{giver} offers {person} to be {role}. {keeper} stays {role} until {person} accepts.",
+    "handover.declined": "{person} can't be {role}: {keeper} stays {role}.",
+    "handover.lapsed": "{person} did not answer: {keeper} stays {role}.",
+    "hat.outside": "{person} did what is the {role}'s to do; {wearer} is {role}.",
     "role.end": "{person} is no longer {role}.",
     "severity.raised": "{person} raised the severity from {before} to {after}.{reason}",
     "severity.lowered": "{person} lowered the severity from {before} to {after}.{reason}",
@@ -166,6 +170,7 @@ VERB_WORDS = {
     "override": "overridden",
     "severity": "changed in severity",
     "role": "given to somebody",
+    "accept": "accepted",
     "updates": "told about",
     "contain": "contained",
     "resolve": "resolved",

@@ -20,6 +20,7 @@ TABLE = {  # verb: what it leads to from active, contained, resolved, stood down
     "reopen": ("", A, A, A, ""),
     "resolve": (R, R, "", "", ""),
     "role": (A, C, R, "", ""),
+    "accept": (A, C, R, "", ""),
     "seen": (A, C, R, "", ""),
     "severity": (A, C, R, "", ""),
     "stand_down": ("", "", S, "", ""),

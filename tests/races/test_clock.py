@@ -47,7 +47,9 @@ def ticker_of(engine: Engine, bells: Any, **more: Any) -> Ticker:
     sources = {
         "lab": Source("lab", lambda source, body, headers: [SimpleNamespace(fingerprint="lab", word=body.decode())])
     }
-    book = SimpleNamespace(policy=SimpleNamespace(sources={"lab": SimpleNamespace(kind="lab", mapping=None)}))
+    book = SimpleNamespace(
+        policy=SimpleNamespace(sources={"lab": SimpleNamespace(kind="lab", mapping=None)}, heartbeats={})
+    )
 
     def take(session: Any, *, deliveries: list[Any], **_: Any) -> list[Any]:
         words = [alert.word for delivery in deliveries for alert in delivery.alerts]

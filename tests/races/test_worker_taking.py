@@ -24,7 +24,9 @@ from webhooks.sources import Source
 from worker import taking
 from worker.taking import Taker
 
-POLICY = SimpleNamespace(policy=SimpleNamespace(sources={"lab": SimpleNamespace(kind="lab", mapping=None)}))
+POLICY = SimpleNamespace(
+    policy=SimpleNamespace(sources={"lab": SimpleNamespace(kind="lab", mapping=None)}, heartbeats={})
+)
 
 
 @pytest.fixture

@@ -228,3 +228,33 @@ def test_a_page_is_light(site: Site, visit: Visit) -> None:
 
     assert len(sizes) >= 3
     assert sum(sizes) < 150_000
+
+
+def test_what_seems_part_of_another_is_merged_and_the_merge_taken_back(site: Site, visit: Visit) -> None:
+    site.fires(CHECKOUT)
+    site.fires({**CHECKOUT, "alertname": "CheckoutSlow"})
+    page = visit.page
+    site.sign_in(page)
+    page.goto(f"{site.url}/i/INC-002")
+    expect(page.get_by_role("heading", name="Probably part of INC-001")).to_be_visible()
+
+    page.get_by_role("button", name="Merge into INC-001").click()
+    expect(page.get_by_role("status")).to_have_text("Merged. Everyone who was asked is told.")
+    expect(page.get_by_text("it goes on as INC-001")).to_be_visible()
+
+    page.get_by_role("button", name="Take this back").click()
+    expect(page.get_by_role("status")).to_have_text("Taken back. The entry stays on the timeline.")
+    assert Axe().run(page).response["violations"] == []
+
+
+def test_a_false_alarm_shows_the_rule_that_it_proposes(site: Site, visit: Visit) -> None:
+    site.fires(CHECKOUT)
+    page = visit.page
+    site.sign_in(page)
+    page.goto(f"{site.url}/i/INC-001")
+
+    page.get_by_text("False alarm", exact=True).click()
+    page.get_by_label("Why was it no incident?").fill("A load test")
+    page.get_by_role("button", name="Close it as a false alarm").click()
+
+    expect(page.get_by_role("region", name="Proposed for the policy")).to_contain_text("decide: suggest")

@@ -112,13 +112,12 @@ def make(session: Connection, wanted: Sequence[Wanted], *, now: datetime) -> lis
     """Write the promises whose key is new, and say which of them are due already."""
     statement = _insert(session, promise).on_conflict_do_nothing(index_elements=["key"])
     rows = [_row_of(one, now) for one in wanted]
+    due = [row for row in rows if row["rung_at"] is not None]
     later = [row for row in rows if row["rung_at"] is None]
+    rung = session.execute(statement.returning(promise.c.lane, promise.c.id), due).all() if due else []
     if later:  # without RETURNING: psycopg parses the long statement of many such rows anew each time
         session.execute(statement, later)
-    due = [row for row in rows if row["rung_at"] is not None]
-    if not due:
-        return []
-    return [Bell(*row) for row in session.execute(statement.returning(promise.c.lane, promise.c.id), due)]
+    return [Bell(*row) for row in rung]
 
 
 def _row_of(wanted: Wanted, now: datetime) -> dict[str, Any]:

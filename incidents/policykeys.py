@@ -245,6 +245,17 @@ class Reference(Key):
     env: str | None = Field(default=None, description="The name of an environment variable.")
     file: str | None = Field(default=None, description="The path of a file.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_contacts_say_it(cls, value: Any) -> Any:
+        """`env:NAME` and `file:PATH` mean the same here as in a contact's address."""
+        if not isinstance(value, str):
+            return value
+        where, _, name = value.partition(":")
+        if where not in ("env", "file") or not name:
+            raise NotAccepted("a secret never stands in the policy itself", "{env: NAME} or {file: PATH}")
+        return {where: name}
+
     @model_validator(mode="after")
     def _one(self) -> Reference:
         if bool(self.env) == bool(self.file):

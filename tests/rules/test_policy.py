@@ -151,6 +151,7 @@ def test_an_empty_file_is_the_shipped_policy() -> None:
         ("organisation: {id_format: 'INC-{seq.__class__}'}", 1, "can't name an incident"),
         ("organisation: {tz: Mars/Base}", 1, "not a time zone"),
         ("sources: {x: {kind: alertmanager, secret: {}}}", 1, "one place"),
+        ("sources: {x: {kind: alertmanager, secret: hunter2}}", 1, "never stands in the policy"),
     ],
 )
 def test_a_fault_says_where_and_what(text: str, line: int, what: str) -> None:
@@ -267,8 +268,11 @@ def test_a_profile_changes_what_people_read_and_nothing_else(profile: str, shown
     assert policy.rank("P0") == 0
 
 
-def test_the_policy_names_a_sources_secret_without_showing_it() -> None:
-    policy = load("sources: {alertmanager: {kind: alertmanager, secret: {env: AM}}}", {**MAIL, "env:AM": "open sesame"})
+@pytest.mark.parametrize("secret", ["{env: AM}", "env:AM"])
+def test_the_policy_names_a_sources_secret_without_showing_it(secret: str) -> None:
+    policy = load(
+        f"sources: {{alertmanager: {{kind: alertmanager, secret: {secret}}}}}", {**MAIL, "env:AM": "open sesame"}
+    )
 
     assert policy.secret_of("alertmanager") == b"open sesame"
     assert "sesame" not in repr(policy)

@@ -52,6 +52,8 @@ def carried_with(
     2. Pages wait a few seconds for each other, and in a storm for a minute since the last that listed several.
     3. Of those that are under way together the oldest carries; the others look again soon.
     """
+    if row.facts.get("inside"):
+        return Skip("superseded", "it left inside another page")
     if not _may_share(row, book):
         return []
     known = _pages_of(session, row, book=book, now=now)
@@ -159,7 +161,8 @@ def incidents_of(outcome: Outcome) -> list[int]:
 
 
 def end_listed(session: Connection, row: Row[Any], outcome: Outcome, *, now: datetime) -> Sequence[Row[Any]]:
-    """The pages that left inside this one, which end with it. One that is in somebody's hands leaves by itself."""
+    """The pages that left inside this one, which end with it. One that is in somebody's hands is marked, and ends when
+    it is looked at again: its person was told already."""
     p = t.promise
     ids = listed(outcome)
     if not ids:
@@ -171,7 +174,10 @@ def end_listed(session: Connection, row: Row[Any], outcome: Outcome, *, now: dat
         .values(state="superseded", ended_at=now, outcome="it left inside another page", attempts=1)
         .returning(*p.c)
     ).all()
-    return sorted(ended, key=lambda one: one.id)
+    busy = session.execute(select(p).where(p.c.id.in_(ids), p.c.state == "claimed")).all()
+    for one in busy:
+        session.execute(update(p).where(p.c.id == one.id).values(facts={**one.facts, "inside": row.id}))
+    return sorted([*ended, *busy], key=lambda one: one.id)
 
 
 def of_link(session: Connection, promise_id: int) -> list[str]:

@@ -90,6 +90,7 @@ class Database:
         self._steady = Steady(clock)
         self._engines: tuple[int, Engine, Engine] | None = None
         self._building = threading.Lock()
+        self._closed_in: int | None = None
 
     def work(self, *, wait: float | None = None) -> AbstractContextManager[Work]:
         """A unit that writes: all of it or nothing, and its bells ring when it is durable."""
@@ -130,6 +131,8 @@ class Database:
             self.doorbell.ring(bells)
 
     def close(self) -> None:
+        """For good: a thread that comes late finds the store down, and opens no connection that nobody closes."""
+        self._closed_in = os.getpid()
         if self._engines is not None and self._engines[0] == os.getpid():
             for engine in self._engines[1:]:
                 engine.dispose()
@@ -205,6 +208,8 @@ class Database:
 
     def _build_engines(self) -> tuple[int, Engine, Engine]:
         with self._building:
+            if self._closed_in == os.getpid():
+                raise StoreDown("The database was closed: this process ends.")
             if self._engines is not None and self._engines[0] != os.getpid():
                 for engine in self._engines[1:]:
                     engine.dispose(close=False)  # the parent's connections: closing them would close them for it too

@@ -91,11 +91,14 @@ def test_resolving_it_there_resolves_it_here_by_the_same_person(rota: Desk, page
     rota.news()
 
 
-def test_giving_it_to_somebody_there_gives_them_command_here(rota: Desk, pagerduty: FakePagerDuty) -> None:
+def test_giving_it_to_somebody_there_offers_them_command_here(rota: Desk, pagerduty: FakePagerDuty) -> None:
     rota.alertmanager_says("firing")
     tell(rota, pagerduty.tells("acknowledged", NAME, id_="01A"))
     tell(rota, pagerduty.tells("reassigned", NAME, id_="01B", assignee="ben@example.org"))
+    assert rota.incident()["taken_by"]["id"] == "ada", "a hat that somebody wears is handed over by two"
 
+    ben = {"id": "PX", "type": "user", "summary": "B", "email": "ben@example.org"}
+    tell(rota, pagerduty.tells("acknowledged", NAME, id_="01D", agent=ben))
     assert rota.incident()["taken_by"]["id"] == "ben"
     tell(rota, pagerduty.tells("reassigned", NAME, id_="01C", assignee="PNOBODY"))
     assert rota.incident()["taken_by"]["id"] == "ben"

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from sqlalchemy import select
+
+from incidents import promises, store, storms
+from incidents.promises import Outcome, Skip
+from incidents.tables import promise
 from tests.fixtures.desk import CAST, P0_RUNBOOK, Desk, OpenDesk
 
 
@@ -44,6 +50,21 @@ def test_three_incidents_at_once_are_one_page_that_lists_them(shop: Desk) -> Non
         [ada] = [one for one in shop.audience("oncall", f"INC-00{n}")["people"] if one["id"] == "ada"]
         assert ada["sent_at"], n
     shop.news()
+
+
+def test_a_page_in_hand_while_another_carries_it_ends_when_it_is_looked_at_again(shop: Desk) -> None:
+    shop.alertmanager_says(alerts=[fires(1), fires(2)])
+    with shop.house.database.work() as work:
+        shop.clock.forward(timedelta(seconds=61))
+        pages = promises.claim(work.session, now=shop.clock.now(), lease=timedelta(seconds=9), lane="page", limit=50)
+        first, second = [one for one in pages if one.kind == "page" and one.target == "ada"]
+        storms.end_listed(work.session, first, Outcome("yes", found={"bundle": str(second.id)}), now=work.now)
+        marked = work.session.execute(select(promise).where(promise.c.id == second.id)).one()
+        incident = store.find_incident(work.session, second.incident_id)
+        again = storms.carried_with(work.session, marked, incident, book=shop.house.book(), now=work.now)
+
+    assert isinstance(again, Skip)
+    assert (again.state, again.why) == ("superseded", "it left inside another page")
 
 
 def test_the_worst_comes_first(shop: Desk) -> None:

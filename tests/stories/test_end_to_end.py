@@ -174,5 +174,5 @@ def test_the_processes_of_the_procfile_carry_an_alert_to_a_mail_with_a_basic_pas
     assert len(scene.rows(tables.incident)) == 1
     for one in running:
         one.process.terminate()
-    assert [one.process.wait(10) for one in running] == [0, 0, 0]
+    assert [one.process.wait(60) for one in running] == [0, 0, 0]
     assert len(scene.smtp.messages) == 1

@@ -118,7 +118,7 @@ class Command:
         """Ctrl-C, and for how many seconds it took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(10) == 0, self.log()
+        assert self.process.wait(60) == 0, self.log()
         return time.monotonic() - began
 
     def end(self) -> None:

@@ -198,7 +198,7 @@ def test_the_procfile_runs_the_same_parts_one_by_one(installation: Installation,
     for one in running:
         assert one.process.poll() is None
         one.process.terminate()
-        assert one.process.wait(10) == 0, one.log()
+        assert one.process.wait(60) == 0, one.log()
 
 
 def children_of(pid: int) -> list[int]:

@@ -120,14 +120,20 @@ def _failure(chance: random.Random, name: str, service: str, alertname: str, at:
 
 
 def _cascades(chance: random.Random) -> Iterator[Signal]:
-    """A database fails, and within minutes what stands on it does: incidents of their own, each with its people."""
+    """A database fails, and within minutes what stands on it does: incidents of their own, each with its people.
+
+    Where the same people have both, they are awake already and are told of the second: it has to wake nobody.
+    """
     for n, at in enumerate(_spread(chance, CASCADES, apart=timedelta(hours=20))):
         root = chance.choice(("orders-db", "payments"))
         yield from _failure(chance, f"cascade-{n}", root, "TargetDown", at)
         for service, (_, needs) in SERVICES.items():
             if root in needs:
                 later = at + timedelta(minutes=chance.uniform(2, 6))
-                yield from _failure(chance, f"cascade-{n}-{service}", service, "HighErrorRate", later)
+                for signal in _failure(chance, f"cascade-{n}-{service}", service, "HighErrorRate", later):
+                    if SERVICES[service][0] == SERVICES[root][0]:
+                        signal.page = []
+                    yield signal
 
 
 def _transients(chance: random.Random) -> Iterator[Signal]:
@@ -260,7 +266,7 @@ def policy() -> str:
     return POLICY.format(
         people="\n".join(f"  {name}: {{name: {name.capitalize()}, {contact}}}" for name in everybody),
         teams="\n".join(
-            f"  {team}: {{name: {team.capitalize()}, roles: {{oncall: [{oncall}], tech_lead: [{lead}]}}"
+            f"  {team}: {{name: {team.capitalize()}, roles: {{oncall: [{oncall}], tech_lead: [{lead}]}}}}"
             for team, (oncall, lead) in {"default": TEAMS["platform"], **TEAMS}.items()
         ),
         services="\n".join(

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from bench.load import answer_of, body_of, request_of
-from bench.stack import Stack, database, provider, quantile, stack
+from bench.stack import APART, Stack, database, provider, quantile, stack
 from incidents import promises, tables
 from ports.clock import SystemClock
 from ports.database import Database
@@ -78,18 +78,14 @@ def posts(port: int, alerts: int, seconds: float, clients: int) -> dict[str, flo
     return dict(json.loads(subprocess.run(words, check=True, capture_output=True).stdout))
 
 
-def taken_in(one: Stack, store: Database, before: int, wanted: int, began: float) -> float:
-    """Alerts a second from the first post until every posted alert is triaged."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        with store.read() as work:
-            left = work.session.execute(
-                select(func.count()).select_from(tables.inbox).where(tables.inbox.c.state == "new")
-            ).scalar_one()
-        if left == 0:
-            return wanted / (time.perf_counter() - began)
-        time.sleep(0.05)
-    return float("nan")
+def count(store: Database, condition: Any) -> int:
+    with store.read() as work:
+        return int(work.session.execute(select(func.count()).where(condition)).scalar_one())
+
+
+def wait_until_taken(store: Database) -> None:
+    """Until every delivery is taken in and its alerts are triaged."""
+    eventually(lambda: count(store, tables.inbox.c.state == "new") == 0, 120, "all is taken in")
 
 
 def first_pages(one: Stack, pages: dict[str, float], rate: int, seconds: int) -> list[float]:
@@ -107,9 +103,7 @@ def first_pages(one: Stack, pages: dict[str, float], rate: int, seconds: int) ->
         connection.sendall(request_of(body_of(900_000 + n, 1, "Measured")))
         answer = answer_of(connection)
         assert answer.startswith(b"HTTP/1.1 202"), answer
-    until = time.monotonic() + 10
-    while len(pages) < len(sent) and time.monotonic() < until:
-        time.sleep(0.05)
+    eventually(lambda: len(pages) >= len(sent), 10, "each incident has its page")
     connection.close()
     return [pages[name] - at for name, at in sent.items() if name in pages]
 
@@ -188,7 +182,7 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
         rows.append((kind, "floor: one-row SQLite commits", f"{floor:,.0f}/s", ""))
         echo = echo_floor(sizes.load_seconds / 2, sizes.clients)["per_second"]
         rows.append((kind, "floor: bare gunicorn and Flask, posts", f"{echo:,.0f}/s", ""))
-        with database(kind, folder) as url, stack(url, folder, provider_url) as one:
+        with database(kind, folder) as url, stack(url, folder, provider_url, more=APART) as one:
             store = Database(url, SystemClock())
             time.sleep(3)
             idle = memory(one)
@@ -205,7 +199,8 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
                 answers = f"p50 {load['p50_ms']:.1f} ms, p99 {load['p99_ms']:.1f} ms"
                 found = f"{load['per_second']:,.0f} posts/s, {share}{answers}"
                 rows.append((kind, f"durable posts of {alerts} alert{'s' if alerts > 1 else ''}", found, least))
-                rate = taken_in(one, store, 0, int(load["posts"]) * alerts, began)
+                wait_until_taken(store)
+                rate = load["posts"] * alerts / (time.perf_counter() - began)
                 rows.append((kind, "  taken in and triaged", f"{rate:,.0f} alerts/s", least if alerts > 1 else ""))
                 assert not load["errors"], f"{load['errors']} posts were not accepted"
             late = timers(store, sizes.timers, sizes.timer_seconds)

@@ -16,13 +16,14 @@ from bench.stack import TOKEN, quantile
 START = "2026-11-21T03:55:30.076Z"
 
 
-def body_of(n: int, alerts: int, alertname: str) -> bytes:
-    """One Alertmanager body of `alerts` distinct alerts of one group."""
+def body_of(n: int, alerts: int, alertname: str, *, group: int | None = None) -> bytes:
+    """One Alertmanager body of `alerts` distinct alerts of one group, by default a group of its own."""
+    group = n if group is None else group
     listed = [
         {
             "status": "firing",
-            "labels": {"alertname": alertname, "n": str(n), "instance": f"{n}-{one}", "severity": "warning"},
-            "annotations": {"summary": f"{alertname} {n}"},
+            "labels": {"alertname": alertname, "n": str(group), "instance": f"{n}-{one}", "severity": "warning"},
+            "annotations": {"summary": f"{alertname} {group}"},
             "startsAt": START,
             "endsAt": "0001-01-01T00:00:00Z",
             "generatorURL": "",

@@ -26,8 +26,8 @@ version: 1
 people:
   me: {name: On-call, contacts: [{channel: phone, address: "PROVIDER/me", for: [page, tell]}]}
 channels: {phone: {kind: webhook, secret: only-for-measuring}}
-hearing: {bundle_from: 0}
 """
+APART = "hearing: {bundle_from: 0}\n"  # each page by itself, so that each can be timed
 RUNBOOK = """---
 title: A measured failure
 owner: default
@@ -134,9 +134,9 @@ class Stack:
 
 
 @contextmanager
-def stack(database_url: str, folder: Path, provider_url: str) -> Iterator[Stack]:
-    """`firedoor up`, ready to take alerts; ended by SIGINT."""
-    (folder / "firedoor.yaml").write_text(POLICY.replace("PROVIDER", provider_url))
+def stack(database_url: str, folder: Path, provider_url: str, *, more: str = "") -> Iterator[Stack]:
+    """`firedoor up`, ready to take alerts; ended by SIGINT. `more` is added to its policy."""
+    (folder / "firedoor.yaml").write_text(POLICY.replace("PROVIDER", provider_url) + more)
     (folder / "runbooks").mkdir(exist_ok=True)
     (folder / "runbooks" / "measured.md").write_text(RUNBOOK)
     port = free_port()

@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from incidents.policykeys import Key, Purpose, Span
+from incidents.policykeys import Key, Purpose
+from incidents.policyvalues import Span
 from incidents.units import Whole
 
 

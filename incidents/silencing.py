@@ -14,7 +14,7 @@ from incidents.alerts import Change, clean_line, clean_text
 from incidents.book import Book
 from incidents.conditions import ask_for_nothing, parse
 from incidents.errors import Malformed, NotFound, Refused
-from incidents.policykeys import silence_span
+from incidents.policyvalues import silence_span
 from incidents.promises import Bell, make
 from incidents.units import NotAccepted, duration, spoken
 from incidents.verbs import Actor

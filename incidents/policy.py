@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -15,10 +15,10 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from incidents.alerts import HEARTBEAT, clean_line
 from incidents.calendar import Calendar
-from incidents.channelkeys import KINDS, Channel
+from incidents.channelkeys import Channel
 from incidents.conditions import Facts, all_hold
 from incidents.errors import Fault, FaultsFound
-from incidents.labels import labels_of
+from incidents.frozenrules import Rules
 from incidents.policyfaults import cross_faults
 from incidents.policykeys import (
     LIVE,
@@ -31,13 +31,11 @@ from incidents.policykeys import (
     Gates,
     HearingRule,
     Heartbeat,
-    Key,
     Kpi,
     Lever,
     Mode,
     OpenRule,
     Organisation,
-    People,
     Person,
     Postmortem,
     Purpose,
@@ -52,15 +50,14 @@ from incidents.policykeys import (
     Team,
 )
 from incidents.policymerge import Merged, merged
+from incidents.policyvalues import People
+from incidents.references import LOG, Lookup, Resolving
 from incidents.units import spoken
 from incidents.yamlfile import checked, read_yaml
 
 SHIPPED = Path(__file__).with_name("default_policy.yaml")
 DEFAULT_TEAM = "default"
 DEPLOYS = "deploys"
-LOG = "log"
-
-Lookup = Callable[[str], str | None]
 
 
 class Decision(NamedTuple):
@@ -83,31 +80,6 @@ class Claim(NamedTuple):
 
     team: str
     claimed: bool
-
-
-class Rules(Key):
-    """The part of the policy that is frozen into an incident: a later edit doesn't change what is running."""
-
-    organisation: Organisation
-    severities: dict[str, Severity]
-    hearing: HearingRule
-    escalation: Escalation
-    calendar: Calendar
-    levers: dict[str, Lever]
-
-    def rank(self, code: str) -> int:
-        """0 is the worst. A code that the policy doesn't know ranks last."""
-        known = list(self.severities)
-        return known.index(code) if code in known else len(known)
-
-    def worst(self, codes: Iterable[str]) -> str:
-        """The worst of some codes. ValueError where there is none."""
-        return min(codes, key=self.rank)
-
-    @cached_property
-    def labels(self) -> Mapping[str, Mapping[str, str]]:
-        """What people read: `severity`, `status` and `role`, each canonical name → shown name."""
-        return labels_of(self.organisation, list(self.severities))
 
 
 class Policy(Rules):
@@ -307,68 +279,6 @@ def _settled(policy: Policy, lookup: Lookup, digest: str) -> Policy:
     return settled
 
 
-@dataclass
-class Resolving:
-    """One pass over everything that refers to an environment variable or a file."""
-
-    lookup: Lookup
-    notes: list[str] = field(default_factory=list)
-    unset: dict[str, str] = field(default_factory=dict)  # channel → why it can't send
-
-    def value(self, text: str) -> tuple[str, str]:
-        """(the value, why there is none)."""
-        if not text.startswith(("env:", "file:")):
-            return text, ""
-        kind, _, name = text.partition(":")
-        found = self.lookup(text) or ""
-        return found, "" if found else f"{name} is empty" if kind == "env" else f"the file {name} can't be read"
-
-    def channel(self, name: str, channel: Channel) -> Channel:
-        reasons: list[str] = []
-        update: dict[str, Any] = {}
-        for part in ("url", "from_", "secret", "token", "room", "ca_file", "path"):
-            given = getattr(channel, part)
-            if given is None:
-                continue
-            value, why = self.value(given.get_secret_value() if isinstance(given, SecretStr) else given)
-            update[part] = SecretStr(value) if isinstance(given, SecretStr) else value or None
-            is_wanted = part in KINDS[channel.kind].needs or part in ("url", "token")
-            reasons += [why] if why and is_wanted else []
-        resolved = channel.model_copy(update=update)
-        if not resolved.is_ready:
-            self.unset[name] = "; ".join(reasons) or "its settings are empty"
-            self.notes.append(f"{name} is not set up ({self.unset[name]}): pages go to the {LOG} channel.")
-        return resolved
-
-    def person(self, name: str, person: Person, channels: Mapping[str, Channel]) -> Person:
-        kept: list[Contact] = []
-        for contact in person.contacts:
-            if contact.channel in self.unset:
-                continue
-            address, why = self.value(contact.address)
-            kind = KINDS[channels[contact.channel].kind]
-            if not address and kind.address != "optional":
-                why = why or "the address is empty"
-                self.notes.append(f"{name} has no address for {contact.channel} ({why}): that contact is left out.")
-                continue
-            wakes = kind.wakes if contact.wakes is None else contact.wakes
-            for_ = tuple(purpose for purpose in contact.for_ if purpose in kind.carries)
-            kept.append(contact.model_copy(update={"address": address, "wakes": wakes, "for_": for_}))
-        for purpose in ("page", "tell"):
-            if not any(purpose in contact.for_ for contact in kept):
-                self.notes.append(f"{name} has no contact left to {purpose}: it goes to the {LOG} channel.")
-                kept.append(Contact.model_validate({"channel": LOG, "for": (purpose,)}))
-        return person.model_copy(update={"contacts": tuple(kept), "name": person.name or name})
-
-    def secret(self, called: str, sender: Source | Heartbeat) -> SecretStr | None:
-        if sender.secret is None:
-            return None
-        value, why = self.value(sender.secret.text)
-        if why:
-            self.notes.append(f"The {called} has no secret ({why}): what it sends is refused.")
-        return SecretStr(value) if value else None
-
-
 def _empty_roles(policy: Policy) -> list[str]:
     """Roles that the severity table asks and nobody fills."""
     asked = _asked(policy)
@@ -413,21 +323,3 @@ def _one_why(entry: Any, facts: Facts) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class _Frozen:
-    """Rules known by their digest, so that the same ones are built once."""
-
-    digest: str
-    facts: Mapping[str, Any] = field(compare=False, hash=False)
-
-
-def read_rules(frozen: Mapping[str, Any]) -> Rules:
-    """The rules that `Policy.rules` froze."""
-    return _read(_Frozen(frozen["digest"], frozen))
-
-
-@lru_cache(maxsize=64)
-def _read(frozen: _Frozen) -> Rules:
-    return Rules.model_validate({name: value for name, value in frozen.facts.items() if name != "digest"})

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from incidents import tables
 from incidents.errors import NotFound, VersionConflict
+from incidents.frozenrules import Rules, read_rules
 from incidents.lifecycle import LIVE
-from incidents.policy import Rules, read_rules
 from incidents.words import say
 
 t = tables

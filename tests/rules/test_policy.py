@@ -10,7 +10,8 @@ import pytest
 
 from incidents.conditions import Facts
 from incidents.errors import Fault, FaultsFound
-from incidents.policy import Policy, load_policy, read_rules
+from incidents.frozenrules import read_rules
+from incidents.policy import Policy, load_policy
 from incidents.units import WorkingDays
 
 MAIL = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Annotated, Any
@@ -24,15 +25,20 @@ class Part:
     text: str
     path: Any = field(default=None, compare=False, repr=False)  # compiled; None for a word
 
-    def find(self, entry: Any, most: int | None = MOST) -> list[Any]:
+    def find(self, entry: Any) -> list[Any]:
         """What it leads to, empty values left out. A path that can't be followed here leads to nothing."""
         if self.path is None:
             return [self.text]
         try:
-            found = (match.value for match in islice(self.path.finditer(entry), most))
-            return [value for value in found if value not in NOTHING]
+            return [value for value in islice(self.follow(entry), MOST) if value not in NOTHING]
         except jsonpath.JSONPathError:
             return []
+
+    def follow(self, entry: Any) -> Iterator[Any]:
+        """All that a path leads to, one by one. A text holds nothing but itself: the library would read it as JSON."""
+        if isinstance(entry, str):
+            return iter([entry] if self.text == "$" else [])
+        return (match.value for match in self.path.finditer(entry)) if self.path else iter(())
 
     def __deepcopy__(self, _memo: Any) -> Part:  # it never changes, and a compiled path need not be copied
         return self

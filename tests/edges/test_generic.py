@@ -191,6 +191,14 @@ def test_without_a_mapping_our_own_names_are_read() -> None:
     assert fired.fingerprint == ended.fingerprint
 
 
+@pytest.mark.parametrize("text", ["[", '{"title": "t", "fingerprint": "f"}'])
+def test_a_text_is_never_read_as_json_once_more(text: str) -> None:
+    with pytest.raises(MalformedPayload, match="`title` finds nothing"):
+        parse(text)
+    with pytest.raises(MalformedPayload, match="`each` finds no alerts"):
+        parse(text, {**CHECKS, "each": "$.title"})
+
+
 @settings(max_examples=100, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUE, VALUE)
 def test_any_json_becomes_alerts_that_can_be_stored_or_is_refused(value: Any, other: Any) -> None:

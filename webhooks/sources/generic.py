@@ -65,8 +65,7 @@ def _entries(body: Any, mapping: Mapping) -> list[Any]:
     if not mapping.each:
         return body if isinstance(body, list) else [body]
     for part in mapping.each:
-        found = [match.value for match in part.path.finditer(body)] if part.path else []
-        if found:
+        if found := list(part.follow(body)):
             return [entry for one in found for entry in (one if isinstance(one, list) else [one])]
     raise MalformedPayload(f"The mapping's `each` finds no alerts at {_spelled(mapping.each)}.")
 

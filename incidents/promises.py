@@ -33,6 +33,7 @@ from incidents.tables import attempt, person_token, promise
 LANES = ("page", "act")
 BACK_OFF = tuple(timedelta(seconds=n) for n in (1, 2, 5, 10, 20, 30))
 AMBIGUOUS_BACK_OFF = (timedelta(seconds=2), timedelta(seconds=30))  # a person may get two more in a minute, not ten
+MOST_UNKNOWN = 3  # tries of one message within a minute that may each have arrived (T3)
 RING_AGAIN = timedelta(seconds=2)
 LONGEST_LEASE = timedelta(hours=1)  # a lease beyond that was written by a clock that was wrong
 LINK_LASTS = timedelta(hours=24)
@@ -342,6 +343,20 @@ def wait_after(attempts: int, result: str) -> timedelta:
     """How long the next try waits where the provider does not say."""
     waits = BACK_OFF if result == "no" else AMBIGUOUS_BACK_OFF
     return waits[min(max(attempts, 1), len(waits)) - 1]
+
+
+def rest_due(session: Connection, row: Row[Any], *, now: datetime) -> timedelta | None:
+    """How long a claimed message must rest, because its last tries may all have arrived: nobody hears it ten times.
+
+    A try counts that ended ambiguously or never told its end: whoever made it was killed, before or after it sent.
+    """
+    if row.attempts <= MOST_UNKNOWN:
+        return None
+    a = attempt.c
+    unknown = or_(a.outcome.is_(None), a.outcome == "ambiguous")
+    lately = and_(a.promise_id == row.id, a.fence < row.fence, a.started_at > now - timedelta(minutes=1), unknown)
+    begun = list(session.scalars(select(a.started_at).where(lately).order_by(a.started_at.desc()).limit(MOST_UNKNOWN)))
+    return begun[-1] + timedelta(minutes=1) - now if len(begun) == MOST_UNKNOWN else None
 
 
 def _change(session: Connection, row: Row[Any], values: Mapping[str, Any]) -> bool:

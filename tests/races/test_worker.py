@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from incidents import promises
 from incidents.promises import Outcome
 from ports.clock import SettableClock, SystemClock
 from ports.database import Database
@@ -67,6 +68,29 @@ def test_a_named_promise_is_kept_and_then_its_lane(engine: Engine) -> None:
     keeper.close()
 
     assert set(states(engine.database).values()) == {"kept"}
+
+
+def test_a_message_that_may_have_arrived_three_times_rests_for_the_rest_of_the_minute(
+    engine: Engine, clock: SettableClock
+) -> None:
+    make(engine.database, "a")
+    for _ in range(3):  # three workers take it in hand and are killed: before or after they sent it, nobody can tell
+        with engine.database.work() as work:
+            assert promises.claim(work.session, now=work.now, lease=timedelta(seconds=5))
+        clock.forward(timedelta(seconds=6))
+        with engine.database.work() as work:
+            promises.free_expired(work.session, now=work.now)
+
+    drained(engine)
+    assert engine.ledger.lines == []
+
+    clock.forward(timedelta(seconds=41))
+    drained(engine)
+    assert engine.ledger.lines == []
+
+    clock.forward(timedelta(seconds=1))
+    drained(engine)
+    assert engine.ledger.lines == ["a#4"]
 
 
 def test_a_drain_takes_no_more_than_its_limit(engine: Engine) -> None:

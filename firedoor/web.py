@@ -14,7 +14,7 @@ from firedoor import __version__
 from firedoor.wiring import House
 from incidents.alerts import Alert
 from webhooks.beats import CALL
-from webhooks.deploys import DEPLOY
+from webhooks.deploys import DEPLOYS
 from webhooks.inbox import Door
 from webhooks.replies import replies
 from webhooks.sources import SOURCES, source_of
@@ -55,7 +55,7 @@ def create_app(house: House) -> Flask:
         database=database,
         sources=lambda: book().policy.hooks,
         secrets=lambda name: secrets_of(house, name),
-        kinds={**SOURCES, CALL.kind: CALL, DEPLOY.kind: DEPLOY},
+        kinds={**SOURCES, CALL.kind: CALL, **DEPLOYS},
         spool=house.spool,
     )
     return app
@@ -64,12 +64,14 @@ def create_app(house: House) -> Flask:
 def secrets_of(house: House, source: str) -> Sequence[bytes]:
     """What a sender may prove itself by: what the policy names, and what the environment or `up` gave.
 
-    A heartbeat with a secret of its own takes no other: one job's token can't call in for another job.
+    A heartbeat or a pipeline with a secret of its own takes no other: one job's token can't call in for another job.
     """
     policy = house.book().policy
     kind, nested, _ = source.partition("/")
     if nested and (own := policy.secret_of(source)):
         return [own]
+    if nested and (given := house.settings.source_secrets(source)):
+        return given
     named = policy.secret_of(kind)
     return [*([named] if named else []), *house.settings.source_secrets(kind)]
 

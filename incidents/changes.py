@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from incidents import store, tables
 from incidents.book import Book
 from incidents.lifecycle import LIVE
+from incidents.policykeys import DEPLOYS
 from incidents.promises import Bell
 from incidents.units import spoken
 
@@ -22,26 +24,59 @@ WITHIN = timedelta(hours=2)  # before an incident began; an older change is hard
 SHOWN = 10
 LIVE_AT_ONCE = 50  # incidents that one late notice is written into
 
+_PRODUCTION = re.compile(r"(prod|production|live)(?![a-z])")  # `prod-eu` and `production/shop`, never `preprod`
+
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
-    """What a pipeline says it did. Without a time it is when we heard of it."""
+    """What a pipeline says it did: to a service, or to a name that the policy knows services by.
 
-    service: str
+    Without a time it is when we heard of it; without an environment it is production.
+    """
+
+    service: str = ""
+    name: str = ""  # of a repository or an application
+    number: str = ""  # the sender's own of this deploy, however often it is told
     version: str = ""
     by: str = ""
     commit: str = ""
     link: str = ""
     at: datetime | None = None
+    environment: str = ""
+    is_production: bool | None = None  # None: the sender does not say, and the environment's name decides
 
 
-def take(session: Connection, told: Sequence[tuple[Row[Any], Deploy]], book: Book, now: datetime) -> list[Bell]:
+def why_not(deploy: Deploy, environments: Sequence[str]) -> str:
+    """Why a deploy does not count here; empty where it does. `environments` are the policy's own, if it names any."""
+    if not deploy.environment:
+        return ""
+    if environments:
+        counts, wanted = deploy.environment in environments, f"the policy counts {', '.join(environments)}"
+    else:
+        is_called_so = _PRODUCTION.match(deploy.environment.lower()) is not None
+        counts = is_called_so if deploy.is_production is None else deploy.is_production
+        wanted = "it is not production, and `environments` of the policy's source `deploys` does not name it"
+    return "" if counts else f"The environment is {deploy.environment}: {wanted}."
+
+
+def take(session: Connection, told: Sequence[tuple[Row[Any], Deploy | None]], book: Book, now: datetime) -> list[Bell]:
     """Keep what was deployed, each once. One that is told late is still named in the incidents that it explains."""
     for row, deploy in told:
-        change = _keep(session, row, deploy)
-        if change is not None:
-            _name_in_live_incidents(session, change, book=book, now=now)
+        if deploy is None:
+            continue
+        for service in _changed_by(deploy, book):
+            change = _keep(session, row, deploy, service)
+            if change is not None:
+                _name_in_live_incidents(session, change, book=book, now=now)
     return []
+
+
+def _changed_by(deploy: Deploy, book: Book) -> list[str]:
+    """The services that it changed: the one that it names, or all that its repository or application stands for."""
+    source = book.policy.sources.get(DEPLOYS)
+    if why_not(deploy, source.environments if source else ()):
+        return []
+    return [deploy.service] if deploy.service else book.policy.services_deployed_as(deploy.name)
 
 
 def name_suspect(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> None:
@@ -103,15 +138,16 @@ def _before(session: Connection, incident: Any, *, book: Book, limit: int) -> li
     return list(session.execute(near.order_by(c.c.at.desc(), c.c.id.desc()).limit(limit)).all())
 
 
-def _keep(session: Connection, row: Row[Any], deploy: Deploy) -> Row[Any] | None:
-    """None where the same delivery is here already."""
+def _keep(session: Connection, row: Row[Any], deploy: Deploy, service: str) -> Row[Any] | None:
+    """None where the same deploy is here already."""
     c = t.change
     insert = postgresql.insert if session.dialect.name == "postgresql" else sqlite.insert
+    key = deploy.number or row.delivery_key
     values = {
         "source": row.source,
-        "delivery_key": row.delivery_key,
+        "delivery_key": key if deploy.service or not key else f"{service}: {key}",  # one name may be several services
         "kind": DEPLOYED,
-        "service": deploy.service,
+        "service": service,
         "version": deploy.version,
         "at": deploy.at or row.received_at,
         "received_at": row.received_at,

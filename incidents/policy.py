@@ -21,7 +21,9 @@ from incidents.errors import Fault, FaultsFound
 from incidents.frozenrules import Rules
 from incidents.policyfaults import cross_faults
 from incidents.policykeys import (
+    DEPLOYS,
     LIVE,
+    PIPELINES,
     SHADOW,
     Automation,
     Check,
@@ -57,7 +59,6 @@ from incidents.yamlfile import checked, read_yaml
 
 SHIPPED = Path(__file__).with_name("default_policy.yaml")
 DEFAULT_TEAM = "default"
-DEPLOYS = "deploys"
 
 
 class Decision(NamedTuple):
@@ -140,7 +141,7 @@ class Policy(Rules):
         return {
             **senders,
             **{f"{HEARTBEAT}/{name}": beats for name in self.heartbeats},
-            f"{DEPLOYS}/generic": deploys,
+            **{f"{DEPLOYS}/{pipeline}": deploys for pipeline in PIPELINES},
         }
 
     def heartbeats_of(self, facts: Facts) -> list[str]:
@@ -158,6 +159,13 @@ class Policy(Rules):
         if labels.get("cluster") and labels.get("namespace"):
             return _name(f"{labels['cluster']}/{labels['namespace']}")
         return _name(labels.get("job", ""))
+
+    def services_deployed_as(self, name: str) -> list[str]:
+        """The services that a deploy of this repository or application changes; one of its own last part where no
+        service is known by the name: alerts often say it so."""
+        known = [service for service, one in self.services.items() if one.is_deployed_as(name)]
+        last = _name(name.rpartition("/")[2])
+        return known or ([last] if last else [])
 
     def team_of(self, service: str | None) -> Claim:
         """The service's team, else the default team."""

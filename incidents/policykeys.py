@@ -42,6 +42,8 @@ SOURCE_KINDS = Literal[
     "heartbeat",
 ]
 Labels = str | dict[str, str]
+DEPLOYS = "deploys"
+PIPELINES = ("generic", "github", "gitlab", "argocd")  # that may post to /hooks/deploys/…
 PROFILES = ("nwire", "alios", "words")
 
 
@@ -140,11 +142,22 @@ class Service(Key):
     team: str = Field(default="default", description="The team that owns it.")
     mode: Mode = Field(default="live", description="In `shadow` everything happens except sending.")
     match: When = Field(default=(), description="Conditions that all hold for its alerts; an inner list is any-of.")
-    repository: str = Field(default="", description="Where its code is.")
+    repository: str = Field(default="", description="Where its code is; what is deployed from there changes it.")
+    deployed_as: tuple[str, ...] = Field(
+        default=(), description="Its other names at GitHub, GitLab and Argo CD: a repository, an application."
+    )
     clients: tuple[str, ...] = Field(default=(), description="Who is affected when it breaks.")
     depends_on: tuple[str, ...] = Field(default=(), description="Services that it needs.")
     revenue_path: YesNo = Field(default=False, description="Whether money stops when it stops.")
     slo: Slo | None = Field(default=None, description="Its objective.")
+
+    def is_deployed_as(self, name: str) -> bool:
+        """Whether a deploy of this repository or application changes it. Neither GitHub nor GitLab mind capitals."""
+        name = name.lower()
+        if name in (known.lower() for known in (*self.deployed_as, self.repository)):
+            return True
+        address = self.repository.lower().rstrip("/").removesuffix(".git")
+        return "/" in name and address.endswith((f"/{name}", f":{name}"))
 
 
 class Reference(Key):
@@ -182,6 +195,9 @@ class Source(Key):
     url: str | None = Field(default=None, description="Its API, to ask after alerts that went quiet.")
     repeat_interval: Span | None = Field(default=None, description="How often it repeats a firing alert.")
     enabled: YesNo = Field(default=True, description="Whether deliveries are taken.")
+    environments: tuple[str, ...] = Field(
+        default=(), description="For `deploys`: the ones that count, if others than the sender's production do."
+    )
 
 
 class OpenRule(Key):

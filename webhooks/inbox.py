@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import structlog
@@ -20,7 +21,7 @@ from ports.database import Database, StoreDown, Work
 from webhooks.body import Body, BodyCutShort, read_body
 from webhooks.refusals import Refusals
 from webhooks.replies import NAMES
-from webhooks.sources import OVERSIZED, SOURCES, Source
+from webhooks.sources import OVERSIZED, SOURCES, NotCounted, Source, SourceSettings
 from webhooks.spool import Spool, SpoolFull
 
 if TYPE_CHECKING:
@@ -51,15 +52,6 @@ INSERT_ONCE = {
     "sqlite": sqlite.insert(inbox).on_conflict_do_nothing().returning(inbox.c.id),
     "postgresql": postgresql.insert(inbox).on_conflict_do_nothing().returning(inbox.c.id),
 }
-
-
-class SourceSettings(Protocol):
-    """What the door needs to know of a source of the policy."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def enabled(self) -> bool: ...
 
 
 class Door:
@@ -103,13 +95,18 @@ class Door:
 
     def _receive(self, name: str, environ: WSGIEnvironment) -> Answer:
         settings = self._sources().get(name)
-        if settings is None or not settings.enabled or settings.kind not in self._kinds:
+        source = self._source_of(name, settings) if settings is not None and settings.enabled else None
+        if settings is None or source is None:
             return Answer(404, UNKNOWN)
         try:
-            stored = self._take(name, self._kinds[settings.kind], environ)
+            stored = self._take(name, source, settings, environ)
         except NotAuthentic as refused:
             self._refusals.add(name)
             return Answer(401, refused.sentence, {"WWW-Authenticate": 'Bearer realm="firedoor"'})
+        except NotCounted as why:
+            log.info("hook.not_counted", source=name, why=str(why))
+            answer = json.dumps({"accepted": None, "ignored": str(why)})
+            return Answer(202, answer, content_type="application/json")
         except Refused as refused:
             return Answer(400, f"{refused} Nothing was stored; mend it and send it again.")
         except BodyCutShort:
@@ -128,7 +125,12 @@ class Door:
         self._refusals.write_due()
         return Answer(202, f'{{"accepted": {stored}}}', content_type="application/json")
 
-    def _take(self, name: str, source: Source, environ: WSGIEnvironment) -> int | None:
+    def _source_of(self, name: str, settings: SourceSettings) -> Source | None:
+        """By its kind; one of several dialects, such as `deploys/github`, by its whole name."""
+        dialect = self._kinds.get(name) if name.startswith(f"{settings.kind}/") else None
+        return dialect or self._kinds.get(settings.kind)
+
+    def _take(self, name: str, source: Source, settings: SourceSettings, environ: WSGIEnvironment) -> int | None:
         """Store the body of whoever proves to be the sender: the id of its row, or None where it is in the spool."""
         headers = EnvironHeaders(environ)
         witness = source.authenticate(headers, self._secrets(name))
@@ -138,7 +140,7 @@ class Door:
         if witness is not None:
             witness.confirm()
         stored_headers = _stored_headers(headers, body, source)
-        _check(source, body.content, stored_headers)
+        _check(source, body.content, stored_headers, settings)
         row = {
             "source": name,
             "delivery_key": source.delivery_key(headers),
@@ -190,11 +192,11 @@ class Refused(Exception):
     """The body is one that this sender must mend, and says why."""
 
 
-def _check(source: Source, body: bytes, headers: Mapping[str, str]) -> None:
+def _check(source: Source, body: bytes, headers: Mapping[str, str], settings: SourceSettings) -> None:
     if source.check is None:
         return
     try:
-        source.check(body, headers)
+        source.check(body, headers, settings)
     except MalformedPayload as malformed:
         raise Refused(malformed.sentence) from malformed
 

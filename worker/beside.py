@@ -17,13 +17,13 @@ from webhooks import deploys
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """`read` understands a body with no transaction open; `take` acts on rows of one source in one."""
+    """`read` understands a body of a source with no transaction open; `take` acts on rows of one source in one."""
 
-    read: Callable[[bytes, Mapping[str, str]], Any]
+    read: Callable[[str, bytes, Mapping[str, str]], Any]
     take: Callable[[Connection, Sequence[tuple[Row[Any], Any]], Book, datetime], list[Bell]]
 
 
-def _nothing(_body: bytes, _headers: Mapping[str, str]) -> None:
+def _nothing(_source: str, _body: bytes, _headers: Mapping[str, str]) -> None:
     """A call of a job says nothing but that it came."""
 
 

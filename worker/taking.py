@@ -48,7 +48,7 @@ class Beside(Protocol):
     """How a sender of other things than alerts is read, and what its rows do."""
 
     @property
-    def read(self) -> Callable[[bytes, Mapping[str, str]], Any]: ...
+    def read(self) -> Callable[[str, bytes, Mapping[str, str]], Any]: ...
     @property
     def take(self) -> Callable[[Connection, Sequence[tuple[Row[Any], Any]], Any, datetime], list[Bell]]: ...
 
@@ -169,7 +169,7 @@ class Taker:
         try:
             beside = self._beside(row)
             if beside is not None:
-                return Parsed(row, said=beside.read(row.body, row.headers))
+                return Parsed(row, said=beside.read(row.source, row.body, row.headers))
             settings = self.book().policy.sources.get(row.source)
             source = self.sources.get(settings.kind) if settings is not None else None
             if source is None:

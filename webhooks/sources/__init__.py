@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +18,26 @@ from webhooks.sources import alertmanager, datadog, generic, grafana, sentry, up
 from webhooks.sources.generic import Looked, explain
 from webhooks.sources.reading import OVERSIZED
 
-__all__ = ["OVERSIZED", "SOURCES", "Looked", "Source", "explain", "no_alerts", "source_of"]
+__all__ = [
+    "OVERSIZED", "SOURCES", "Looked", "NotCounted", "Source", "SourceSettings", "explain", "no_alerts", "source_of",
+]  # fmt: skip
+
+
+class NotCounted(Exception):
+    """An authentic body that is understood and of which nothing comes: its sender is told why."""
+
+
+class SourceSettings(Protocol):
+    """What the hooks need to know of a source of the policy."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def mapping(self) -> Mapping | None: ...
+    @property
+    def environments(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +52,14 @@ class Source:
     mapping: Mapping | None = None  # what it is read by, where it is read by a mapping
     kept: Callable[[bytes], bytes] | None = None  # the body without what must not be stored
     comes_back: bool = True  # whether it sends again what was not taken; what never comes back is spooled
-    check: Callable[[bytes, Map[str, str]], None] | None = None  # refuses a body at the door: MalformedPayload
+    # Looks at a body at the door: MalformedPayload refuses it, NotCounted takes it and keeps nothing of it.
+    check: Callable[[bytes, Map[str, str], SourceSettings], None] | None = None
 
     def mapped_by(self, mapping: Mapping | None) -> Source:
         """The same, by a mapping of the policy's own where there is one."""
         if mapping is None:
             return self
         return replace(self, mapping=mapping, parse=partial(generic.parse, mapping=mapping))
-
-
-class SourceSettings(Protocol):
-    """What reading needs to know of a source of the policy."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def mapping(self) -> Mapping | None: ...
 
 
 def source_of(settings: SourceSettings) -> Source:

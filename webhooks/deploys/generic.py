@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 from incidents.alerts import clean_line
 from incidents.changes import Deploy
 from incidents.errors import MalformedPayload
-from webhooks.sources import Source, no_alerts
+from webhooks.sources import SourceSettings
 from webhooks.sources.reading import link, read_json, time_of
 
 LONGEST = 200
@@ -28,11 +28,18 @@ def read(body: bytes, headers: Mapping[str, str]) -> Deploy:
     faults += [f"`{clean_line(name, 60)}` is not a field here." for name in given if name not in FIELDS]
     if faults:
         raise MalformedPayload(" ".join([*faults, f"Accepted: {', '.join(FIELDS)}."]))
-    texts = {name: clean_line(given.get(name) or "") for name in TEXTS}
-    return Deploy(**texts, at=time_of(given.get("at")), link=link(given.get("link") or ""))
+    service, version, by, commit = (clean_line(given.get(name) or "") for name in TEXTS)
+    return Deploy(
+        service=service,
+        version=version,
+        by=by,
+        commit=commit,
+        link=link(given.get("link") or ""),
+        at=time_of(given.get("at")),
+    )
 
 
-def check(body: bytes, headers: Mapping[str, str]) -> None:
+def check(body: bytes, headers: Mapping[str, str], _settings: SourceSettings) -> None:
     """Whether the body can be taken: nobody else would read the refusal in time to mend the pipeline."""
     read(body, headers)
 
@@ -56,6 +63,3 @@ def _fault(name: str, given: Mapping[str, Any]) -> str:
     if name in TEXTS and (len(value) > LONGEST or not clean_line(value)):
         return f"`{name}` must be one line of at most {LONGEST} characters."
     return ""
-
-
-DEPLOY = Source("deploys", parse=no_alerts, delivery_key=delivery_key, comes_back=False, check=check)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, g, redirect, request
+from flask import Blueprint, Response, current_app, g, redirect, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import HTTPException
 
 from console.assets import ASSETS
 from console.facts import name_of
+from console.likings import likings, zone_of
+from console.navigation import places
 from console.session import Sessions, SignedIn
-from console.showing import is_web_link, time_words
+from console.showing import is_web_link, offset_words, time_words
+from console.troubles import troubles, unwell
+from incidents import needing
 from incidents.book import Book
 from incidents.errors import Fault, FiredoorError, NotFound, Refused
 from incidents.verbs import Actor
@@ -53,22 +56,27 @@ class Frame:
         """One page. Nothing of it is kept by caches."""
         book = self.book()
         me: SignedIn | None = g.get("signed_in")
-        zone = ZoneInfo(book.policy.organisation.tz)
+        liked = likings(request.cookies)
+        zone = zone_of(liked, book.policy.organisation.tz)
+        wrong = troubles(self.health()) if me else []
         shown = {
             "me": {"id": me.person, "name": name_of(book, me.person)} if me else None,
             "csrf": me.csrf if me else "",
             "path": request.path,
             "now": now.astimezone(UTC).isoformat(),
             "zone": str(zone),
+            "offset": offset_words(now, zone),
+            "liked": liked,
+            "open_now": self._open_now() if me else {"count": 0, "worst": ""},
+            "places": places(request.path, "admin", served()) if me else [],
             "refresh": refresh and request.method == "GET",
             "said": self._read_said(),
             "refusal": "",
             "notes": book.policy.notes,
             "policy_faults": [str(fault) for fault in self.refused()] if me else [],
-            "troubles": [],
-            "css": ASSETS["console.css"],
-            "js": ASSETS["console.js"],
-            "icon": ASSETS["icon.svg"],
+            "troubles": wrong,
+            "unwell": unwell(wrong),
+            "assets": ASSETS,
             "is_web_link": is_web_link,
             **time_words(now, zone),
             **facts,
@@ -87,6 +95,14 @@ class Frame:
                 secure=self.sessions.secure,
             )  # fmt: skip
         return answer  # type: ignore[return-value]  # werkzeug's Response; Flask's own adds nothing here
+
+    def _open_now(self) -> dict[str, Any]:
+        """For the title of every page. A store that can't answer has its own page, which also has a title."""
+        try:
+            with self.database.read() as work:
+                return needing.open_now(work.session, book=self.book())
+        except StoreDown:
+            return {"count": 0, "worst": ""}
 
     def _read_said(self) -> str:
         try:
@@ -114,6 +130,13 @@ class Frame:
             ):
                 return self._foreign_form()
             return None
+
+    def look_who_asks(self, blueprint: Blueprint) -> None:
+        """For pages that are open to all: who is signed in sees the frame around them."""
+
+        @blueprint.before_request
+        def look() -> None:
+            g.signed_in = self.sessions.read(request.cookies.get(self.sessions.cookie))
 
     def _ask_to_sign_in(self) -> Response:
         return self.show(
@@ -150,6 +173,11 @@ class Frame:
             "console/error.html", now=self.database.clock.now(), status=status, kind=kind, sentence=sentence,
             typed=typed_text(), back=f"/i/{name}" if name and kind != "not_found" else "", back_name=name or "",
         )  # fmt: skip
+
+
+def served() -> frozenset[str]:
+    """The addresses without a part to fill in: the navigation shows what is there."""
+    return frozenset(rule.rule for rule in current_app.url_map.iter_rules() if not rule.arguments)
 
 
 def typed_text() -> str:

@@ -13,6 +13,7 @@ from console.doors import doors
 from console.frame import Frame
 from console.links import ReadLink, links
 from console.pages import pages
+from console.preferences import preferences
 from console.silences import silences
 from incidents.book import Book
 from incidents.errors import Fault
@@ -35,4 +36,12 @@ def console(
         database=database, book=book, public_url=public_url, secret=secret, health=health, refused=refused,
         sign_in_with=sign_in_with,
     )  # fmt: skip
-    return [pages(frame), deeds(frame), silences(frame), doors(frame), links(frame, read_link), assets()]
+    return [
+        pages(frame),
+        deeds(frame),
+        silences(frame),
+        doors(frame),
+        links(frame, read_link),
+        preferences(frame),
+        assets(),
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 
@@ -37,6 +37,14 @@ def time_words(now: datetime, zone: tzinfo) -> dict[str, Callable[..., Any]]:
             return f"{moment:%a} {moment.day} {moment:%b %H:%M}"
         return f"{moment.day} {moment:%b %Y %H:%M}"
 
+    def full(value: str | datetime) -> str:
+        """`15:02 (UTC+3) / 12:02Z`; where both are the same, `12:02Z`."""
+        moment = read_time(value)
+        zulu = f"{moment.astimezone(UTC):%H:%M}Z"
+        return (
+            f"{at(value)} (UTC{offset_words(moment, zone)}) / {zulu}" if offset_words(moment, zone) else f"{at(value)}Z"
+        )
+
     def ago(value: str | datetime) -> str:
         return spoken(now - read_time(value))
 
@@ -50,7 +58,16 @@ def time_words(now: datetime, zone: tzinfo) -> dict[str, Callable[..., Any]]:
     def took(began: str | datetime, ended: str | datetime) -> str:
         return spoken(read_time(ended) - read_time(began))
 
-    return {"at": at, "ago": ago, "until": until, "is_past": is_past, "took": took}
+    return {"at": at, "full": full, "ago": ago, "until": until, "is_past": is_past, "took": took}
+
+
+def offset_words(moment: datetime, zone: tzinfo) -> str:
+    """`+3`, `-3:30`; "" where it is UTC's own."""
+    minutes = int((moment.astimezone(zone).utcoffset() or timedelta()).total_seconds()) // 60
+    if minutes == 0:
+        return ""
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'+' if minutes > 0 else '-'}{hours}" + (f":{rest:02}" if rest else "")
 
 
 def is_web_link(url: object) -> bool:

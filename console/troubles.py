@@ -24,6 +24,14 @@ def troubles(health: Mapping[str, Any]) -> list[dict[str, Any]]:
     return sorted(unwell, key=lambda trouble: not trouble["grave"])
 
 
+def unwell(troubles: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The strip of every page: how many parts are not well, and whether that makes anything late."""
+    if not troubles:
+        return None
+    first, more = troubles[0]["what"], len(troubles) - 1
+    return {"grave": troubles[0]["grave"], "words": f"{first} is not well" + (f", and {more} more" if more else "")}
+
+
 def refusal_words(refused: Sequence[Fault]) -> str:
     """Which saved files are refused and where, in one sentence for anybody: a fault's text may quote the file."""
     if not refused:

@@ -40,6 +40,14 @@
     event.target.dataset.sent = "yes";
   });
   addEventListener("pageshow", function (event) { if (event.persisted) location.reload(); });
+  function keepZone() { // the server writes the times: it needs the viewer's zone, unless one was chosen
+    var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (zone && !document.body.dataset.zone) {
+      document.cookie = "firedoor-zone=" + zone + "; path=/; max-age=34560000; samesite=lax" +
+        (location.protocol === "https:" ? "; secure" : "");
+    }
+  }
+  keepZone();
   if (document.body.dataset.now) setInterval(tick, 1000);
   if (document.body.dataset.refresh) setInterval(function () { if (!busy()) location.reload(); }, 15000);
 })();

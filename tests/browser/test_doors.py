@@ -212,11 +212,11 @@ def counted(desk: Desk) -> int:
 def test_every_page_but_the_doors_needs_a_session(desk: Desk) -> None:
     app = create_app(desk.house)
     client = app.test_client()
-    open_to_all = {"doors.ask", "links.show", "assets.asset"}
+    open_to_all = {"doors.ask", "links.show", "assets.asset", "preferences.page"}
 
     for rule in app.url_map.iter_rules():
         part = rule.endpoint.partition(".")[0]
-        if "GET" in (rule.methods or ()) and part in ("pages", "deeds", "doors", "links", "assets"):
+        if "GET" in (rule.methods or ()) and part in ("pages", "deeds", "doors", "links", "preferences", "assets"):
             path = re.sub(r"<int[^>]*>", "1", rule.rule).replace("<name>", "x").replace("<token>", "x")
             answer = client.get(path.replace("<digest>", "x"))
             assert (answer.status_code == 401) == (rule.endpoint not in open_to_all), rule.rule

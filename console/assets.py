@@ -28,9 +28,10 @@ PICTURE = "image/svg+xml"
 BELOW = "vendor/pico.classless.min.css"
 # What is served under one name, and the files that it is made of, in their order.
 FILES = {
-    "console.css": (STYLE, (BELOW, "tokens.css", "components.css", "frame.css", "pages.css")),
+    "console.css": (STYLE, (BELOW, "tokens.css", "components.css", "frame.css", "pages.css", "live.css")),
     "incident.css": (STYLE, ("incident.css",)),
     "console.js": (SCRIPT, ("console.js",)),
+    "live.js": (SCRIPT, ("live.js",)),
     **{f"icon{tone}.svg": (PICTURE, (f"icon{tone}.svg",)) for tone in ("", "-P0", "-P1", "-P2", "-P3")},
 }
 

@@ -77,6 +77,7 @@ class Frame:
             "troubles": wrong,
             "unwell": unwell(wrong),
             "assets": ASSETS,
+            "live": None,
             "is_web_link": is_web_link,
             **time_words(now, zone),
             **facts,

@@ -16,6 +16,7 @@ from console.frame import Frame
 from console.troubles import troubles
 from incidents import briefing, lists, shadowreport
 from incidents.errors import NotFound
+from incidents.stamps import LIST, stamp_of, stamps
 from incidents.units import duration
 from ports.database import Work
 
@@ -96,6 +97,7 @@ def home_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "")
         status=status,
         refusal=refusal,
         refresh=True,
+        live={"url": "/live?page=home", "stamp": stamps(session, [LIST])[LIST]},
         troubles=troubles(frame.health()),
         open=[listed(item) for item in worst["items"]],
         shadowed=[listed(item) for item in shadowed["items"]],
@@ -121,6 +123,7 @@ def incident_answer(
         status=status,
         refusal=refusal,
         refresh=True,
+        live={"url": f"/i/{facts['id']}/live", "stamp": stamp_of(work.session, name)},
         troubles=troubles(frame.health()),
         typed=typed,
         earlier=len(timeline) == MOST_ENTRIES,

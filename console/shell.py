@@ -12,9 +12,11 @@ from console.deeds import deeds
 from console.doors import doors
 from console.frame import Frame
 from console.links import ReadLink, links
+from console.live import live
 from console.pages import pages
 from console.preferences import preferences
 from console.silences import silences
+from console.watching import Watch
 from incidents.book import Book
 from incidents.errors import Fault
 from ports.database import Database
@@ -30,6 +32,7 @@ def console(
     health: Callable[[], Mapping[str, Any]],
     refused: Callable[[], Sequence[Fault]] = tuple,
     sign_in_with: str = "firedoor users signin PERSON",
+    watch: Watch | None = None,
 ) -> list[Blueprint]:
     """Everything that shows. `health` is what /readyz says; `sign_in_with` is the command that makes a new link."""
     frame = Frame(
@@ -43,5 +46,6 @@ def console(
         doors(frame),
         links(frame, read_link),
         preferences(frame),
+        live(frame, watch or Watch(database)),
         assets(),
     ]

@@ -16,6 +16,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 from sqlalchemy import Connection
 
+from console.watching import STREAMS, Watch
 from firedoor.backup import hold_if_old, read_stamp, write_stamp
 from firedoor.credentials import keep_api_token, owner
 from firedoor.heartbeat import Signs, beat_outside
@@ -37,7 +38,7 @@ from worker.clock import Ticker
 log = structlog.get_logger()
 
 LANES = ("page", "act")
-THREADS = 64  # a console that listens keeps one of them; idle ones cost nothing
+THREADS = 64 + STREAMS  # a page that watches keeps one of them; a thread begins when it is first needed
 KEEP_ALIVE = 75  # seconds: longer than the proxies in front of us keep theirs
 GRACEFUL = 5
 FROZEN = 12  # after so long gunicorn replaces its worker; under `up` the supervisor was faster
@@ -115,6 +116,7 @@ class Web(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def __init__(self, settings: Settings, pulse: Pulse) -> None:
         self.settings, self.pulse = settings, pulse
+        self.watch: Watch | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -138,15 +140,22 @@ class Web(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load(self) -> Any:
         house = House.open(self.settings, role="web")
         house.empty_the_spool()
-        return create_app(house)
+        self.watch = Watch(house.database)
+        return create_app(house, self.watch)
 
 
 class BeatingWorker(ThreadWorker):  # type: ignore[misc]
-    """A gthread worker whose main loop gives our pulse too."""
+    """A gthread worker whose main loop gives our pulse too, and whose streams end when it is told to."""
 
     def notify(self) -> None:
         super().notify()
         self.app.pulse.beat()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """By a thread: this handler may have interrupted whoever holds the lock that `stop` needs."""
+        if self.app.watch is not None:
+            threading.Thread(target=self.app.watch.stop, name="stop").start()
+        super().handle_exit(sig, frame)
 
 
 class RootLogger(Logger):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from console.api import api
 from console.health import Checks, health
 from console.links import link_reader
 from console.shell import console
+from console.watching import Watch
 from firedoor import __version__
 from firedoor.wiring import House
 from incidents.alerts import Alert
@@ -20,8 +21,8 @@ from webhooks.replies import replies
 from webhooks.sources import SOURCES, source_of
 
 
-def create_app(house: House) -> Flask:
-    """Everything that speaks HTTP. Each part gets what it may know, and nothing more."""
+def create_app(house: House, watch: Watch | None = None) -> Flask:
+    """Everything that speaks HTTP. Each part gets what it may know, and nothing more. `watch` ends the open streams."""
     settings, database, book = house.settings, house.database, house.book
     ping = house.doorbell.ping if settings.redis_url else None
     refused = house.shelf.refusals
@@ -47,6 +48,7 @@ def create_app(house: House) -> Flask:
             health=lambda: checks.readiness()[0],
             refused=refused,
             sign_in_with="firedoor users signin PERSON",
+            watch=watch,
         ),
     ):
         app.register_blueprint(blueprint)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sqlalchemy import insert
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from console.watching import Watch
 from firedoor.web import create_app
 from incidents import tables
 from ports.tokens import hash_token, new_token
@@ -37,8 +38,30 @@ class Site:
     """A desk whose web process listens on a port of this machine."""
 
     desk: Desk
-    url: str
+    port: int = 0
     pages: list[Page] = field(default_factory=list)
+    _server: BaseWSGIServer | None = None
+    _watch: Watch | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """A web process begins, on the same port as the one before it."""
+        self._watch = Watch(self.desk.house.database)
+        app = create_app(self.desk.house, self._watch)
+        self._server = make_server("127.0.0.1", self.port, app, threaded=True, request_handler=Silent)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """It ends: its streams end, and nobody listens any more."""
+        assert self._server is not None
+        assert self._watch is not None
+        self._watch.stop()
+        self._server.shutdown()
+        self._server.server_close()
 
     def sign_in_link(self, person: str = "ada") -> str:
         token = new_token()
@@ -67,15 +90,11 @@ def database_url(sqlite_url: str) -> str:
 
 @pytest.fixture
 def site(open_desk: OpenDesk) -> Iterator[Site]:
-    desk = open_desk()
-    server = make_server("127.0.0.1", 0, create_app(desk.house), threaded=True, request_handler=Silent)
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    yield Site(desk, f"http://127.0.0.1:{server.server_port}")
-    server.shutdown()
-    serving.join()
-    server.server_close()
-    desk.news()
+    site = Site(open_desk())
+    site.start()
+    yield site
+    site.stop()
+    site.desk.news()
 
 
 @pytest.fixture(scope="session")

@@ -257,6 +257,7 @@ def _silence(_route: Route, asked: Asked) -> dict[str, Any]:
         matchers=asked.fields["matchers"],
         lasts=asked.fields["for"],
         reason=asked.fields["reason"],
+        begins=reading.moment(asked.fields["starts_at"]) if "starts_at" in asked.fields else None,
         by=asked.by,
         now=asked.work.now,
     )

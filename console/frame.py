@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, current_app, g, redirect, request
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -57,7 +58,7 @@ class Frame:
         book = self.book()
         me: SignedIn | None = g.get("signed_in")
         liked = likings(request.cookies)
-        zone = zone_of(liked, book.policy.organisation.tz)
+        zone = self.zone()
         wrong = troubles(self.health()) if me else []
         shown = {
             "me": {"id": me.person, "name": name_of(book, me.person)} if me else None,
@@ -86,6 +87,10 @@ class Frame:
         if SAID in request.cookies:
             answer.delete_cookie(SAID, path="/")
         return answer
+
+    def zone(self) -> ZoneInfo:
+        """In which the pages say their times, and people type theirs."""
+        return zone_of(likings(request.cookies), self.book().policy.organisation.tz)
 
     def go(self, url: str, said: str = "") -> Response:
         """After a press: to the page that shows what it did, so that a reload presses nothing."""

@@ -209,7 +209,8 @@ def _counters(session: Connection, _now: datetime) -> Iterator[Sample]:
 def _silences(session: Connection, now: datetime) -> Iterator[Sample]:
     s = silence.c
     muted = session.execute(select(func.sum(s.muted))).scalar() or 0
-    live = session.execute(select(func.count()).where(s.ends_at > now, s.lifted_at.is_(None))).scalar_one()
+    holds = (s.starts_at <= now, s.ends_at > now, s.lifted_at.is_(None))
+    live = session.execute(select(func.count()).where(*holds)).scalar_one()
     yield Sample("firedoor_firings_muted_total", int(muted), kind="counter", about="Firings that a silence muted.")
     yield Sample("firedoor_silences_live", live, about="Silences that are in force now.")
 

@@ -128,7 +128,7 @@ def query(request: Request, known: Sequence[Field]) -> dict[str, Any]:
         given[name] = int(text) if is_number else text
     values_read = fields(given, known)
     times = {field.name for field in known if field.form == "date-time"}
-    return {name: _time(value) if name in times else value for name, value in values_read.items()}
+    return {name: moment(value) if name in times else value for name, value in values_read.items()}
 
 
 def version(request: Request, given: Mapping[str, Any]) -> int | None:
@@ -171,7 +171,7 @@ def _fault(one: Field, value: Any) -> str | None:
         return f"is longer than {one.longest} characters"
     if "\0" in value or SURROGATE.search(value):
         return "has characters that can't be stored (NUL or half of a surrogate pair)"
-    if one.form == "date-time" and _time(value) is None:
+    if one.form == "date-time" and moment(value) is None:
         return "must be a time with its zone, such as 2026-01-05T14:30:00Z"
     return None
 
@@ -201,10 +201,11 @@ def _integer_fault(one: Field, value: Any) -> str | None:
     return None if 0 <= value <= GREATEST else "is out of range"
 
 
-def _time(value: str) -> datetime | None:
+def moment(value: str) -> datetime | None:
+    """A time with its zone, in UTC; None for anything else."""
     try:
-        moment = datetime.fromisoformat(value)
-        return None if moment.tzinfo is None else moment.astimezone(UTC)
+        read = datetime.fromisoformat(value)
+        return None if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, request
 
 from console.frame import Frame
 from incidents import lists, silencing
-from incidents.errors import NotFound, Refused
+from incidents.alerts import clean_line
+from incidents.calendar import to_utc
+from incidents.errors import Malformed, NotFound, Refused
 from ports.database import Work
 
 SPANS = ("30m", "1h", "2h", "4h", "8h", "24h", "3d", "7d", "30d")
 MOST_ENDED = 20
 NAMED = ("alertname", "service", "env", "instance")  # prefilled of an alert; a person strikes out what is too narrow
-TYPED = ("matchers", "for", "reason")
+TYPED = ("matchers", "for", "reason", "starts_at")
 
 
 def silences(frame: Frame) -> Blueprint:
@@ -34,11 +38,11 @@ def silences(frame: Frame) -> Blueprint:
     @blueprint.post("/silences")
     def ask() -> Response:
         typed = {name: request.form.get(name, "").strip() for name in TYPED}
-        by = frame.actor()
+        by, zone = frame.actor(), frame.zone()
         try:
             done = _do(frame, lambda work: silencing.silence(
                 work.session, matchers=typed["matchers"].splitlines(), lasts=typed["for"], reason=typed["reason"],
-                by=by, now=work.now,
+                begins=_begin(typed["starts_at"], zone), by=by, now=work.now,
             ))  # fmt: skip
         except Refused as refused:
             with frame.database.read() as work:
@@ -64,6 +68,7 @@ def list_page(frame: Frame, work: Work, *, typed: dict[str, str], status: int = 
     """What is quiet now, the form, the policy's windows, and what ended lately. What was typed is kept."""
     book, now = frame.book(), work.now
     live = lists.silence_list(work.session, filters={"state": "live"}, limit=200, book=book, now=now)
+    planned = lists.silence_list(work.session, filters={"state": "planned"}, limit=200, book=book, now=now)
     ended = lists.silence_list(work.session, filters={"state": "ended"}, limit=MOST_ENDED, book=book, now=now)
     return frame.show(
         "console/silences.html",
@@ -73,6 +78,7 @@ def list_page(frame: Frame, work: Work, *, typed: dict[str, str], status: int = 
         typed=typed,
         spans=SPANS,
         live=live["items"],
+        planned=planned["items"],
         windows=live["windows"],
         ended=ended["items"],
     )
@@ -85,7 +91,7 @@ def silence_page(frame: Frame, work: Work, silence_id: int, *, status: int = 200
 
 def _prefilled(work: Work, alert: str) -> dict[str, str]:
     """The form as one alert would have it: its name and where it comes from."""
-    empty = {"matchers": "", "for": "2h", "reason": ""}
+    empty = {"matchers": "", "for": "2h", "reason": "", "starts_at": ""}
     if not alert.isdecimal() or len(alert) > 18:
         return empty
     try:
@@ -94,6 +100,17 @@ def _prefilled(work: Work, alert: str) -> dict[str, str]:
         return empty
     named = [(name, labels[name]) for name in NAMED if labels.get(name)]
     return {**empty, "matchers": "\n".join(f"{name}={_quoted(value)}" for name, value in named)}
+
+
+def _begin(typed: str, zone: ZoneInfo) -> datetime | None:
+    """A form says a time as a clock on the wall does, and that clock hangs where the page's times are read."""
+    if not typed:
+        return None
+    try:
+        read = datetime.fromisoformat(typed)
+        return to_utc(read.date(), read.time(), zone)
+    except (ValueError, OverflowError):
+        raise Malformed("field.starts_at", f"Nothing was silenced: `{clean_line(typed, 40)}` is no time.") from None
 
 
 def _quoted(value: str) -> str:

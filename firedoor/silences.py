@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -14,19 +15,34 @@ def silence() -> None:
     """Mute alerts for a while. What fires is recorded, and pages if it still fires when the silence ends."""
 
 
+def _begin(_ctx: click.Context, _option: click.Parameter, typed: str | None) -> str | None:
+    """With its zone; a time without one is this machine's."""
+    try:
+        return datetime.fromisoformat(typed).astimezone(UTC).isoformat() if typed else None
+    except (ValueError, OverflowError) as wrong:
+        raise click.BadParameter(f"{typed!r} is no time; such as 2026-11-22T02:00Z.") from wrong
+
+
 @silence.command("add")
 @click.argument("matchers", nargs=-1, metavar="MATCHER...", required=True)
 @click.option("--for", "lasts", required=True, help="How long, such as 30m, 2h or 1d; 30 days at most.")
 @click.option("--reason", required=True, help="Why, in one sentence.")
+@click.option("--begins", callback=_begin, help="When, such as 2026-11-22T02:00 (this machine's time) or …T02:00Z.")
 @AS_JSON
-def add(matchers: tuple[str, ...], lasts: str, reason: str, as_json: bool) -> None:
-    """Mute what meets every MATCHER, such as 'service="checkout"'."""
-    fields = {"matchers": list(matchers), "for": lasts, "reason": reason}
+def add(matchers: tuple[str, ...], lasts: str, reason: str, begins: str | None, as_json: bool) -> None:
+    """Mute what meets every MATCHER, such as 'service="checkout"', from now on unless told."""
+    fields = {"matchers": list(matchers), "for": lasts, "reason": reason, "starts_at": begins}
     show_answer(remote().post("silences", **fields), as_json)
 
 
 @silence.command("list")
-@click.option("--state", type=click.Choice(["live", "ended", "all"]), default="live", show_default=True)
+@click.option(
+    "--state",
+    type=click.Choice(["current", "live", "planned", "ended", "all"]),
+    default="current",
+    show_default=True,
+    help="`current` is live, and planned for later.",
+)
 @click.option("--limit", type=int, help="How many at most.")
 @click.option("--cursor", help="`next` of the list before.")
 @AS_JSON
@@ -39,13 +55,13 @@ def list_(state: str, as_json: bool, **page: Any) -> None:
         screen.as_json(found)
         return
     screen.table(
-        ("id", "", "until", "muted", "by", "what, and why"),
+        ("id", "", "", "muted", "by", "what, and why"),
         [
-            (one["id"], one["state"], screen.moment(one["ends_at"]), one["muted"], one["author"]["name"], _what(one))
+            (one["id"], one["state"], _when(one), one["muted"], one["author"]["name"], _what(one))
             for one in found["items"]
         ],
     )
-    say_rest(found, "No silence is live." if state == "live" else "No silence is like that.")
+    say_rest(found, "No silence is live." if state in ("current", "live") else "No silence is like that.")
     if found["windows"]:
         screen.say()
         screen.say(f"Maintenance windows of the policy, in {found['windows'][0]['tz']}:")
@@ -69,8 +85,7 @@ def show(silence_id: int, as_json: bool) -> None:
     if as_json:
         screen.as_json(one)
         return
-    until = screen.moment(one["lifted_at"] or one["ends_at"])
-    screen.say(f"Silence {one['id']}  {one['state']}  until {until}  by {one['author']['name']}")
+    screen.say(f"Silence {one['id']}  {one['state']}  {_when(one)}  by {one['author']['name']}")
     screen.say(_what(one))
     screen.say(f"It muted {one['muted']} firings; {one['firing']} of its alerts are muted and fire now.")
     screen.table(
@@ -85,6 +100,13 @@ def show(silence_id: int, as_json: bool) -> None:
 def lift(silence_id: int, as_json: bool) -> None:
     """End a silence now: what it muted and still fires is decided anew."""
     show_answer(remote().post("silences", silence_id, "lift"), as_json)
+
+
+def _when(one: dict[str, Any]) -> str:
+    from firedoor import screen
+
+    begins = f"begins {screen.moment(one['starts_at'])}, " if one["state"] == "planned" else ""
+    return f"{begins}until {screen.moment(one['lifted_at'] or one['ends_at'])}"
 
 
 def _what(one: dict[str, Any]) -> str:

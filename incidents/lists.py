@@ -147,10 +147,16 @@ def silence_list(
 ) -> dict[str, Any]:
     """Silences, newest first, with how many alerts each muted; and the windows of the policy, with their next begin."""
     s = t.silence
-    is_live = and_(s.c.ends_at > now, s.c.lifted_at.is_(None))
+    is_current = and_(s.c.ends_at > now, s.c.lifted_at.is_(None))
+    states = {
+        "current": is_current,
+        "live": and_(is_current, s.c.starts_at <= now),
+        "planned": and_(is_current, s.c.starts_at > now),
+        "ended": not_(is_current),
+    }
     conditions: list[Any] = [s.c.id < int(cursor)] if cursor else []
     if filters.get("state"):
-        conditions.append(is_live if filters["state"] == "live" else not_(is_live))
+        conditions.append(states[filters["state"]])
     limit = min(max(limit, 1), briefing.MOST)
     rows = session.execute(select(s).where(*conditions).order_by(s.c.id.desc()).limit(limit + 1)).all()
     shown = rows[:limit]
@@ -188,10 +194,9 @@ def _muted_firing(session: Connection, ids: Sequence[int]) -> dict[int, int]:
 
 
 def _silence(row: Row[Any], firing: int, book: Book, now: datetime) -> dict[str, Any]:
-    is_over = row.lifted_at is not None or row.ends_at <= now
     return {
         "id": row.id,
-        "state": ("lifted" if row.lifted_by else "ended") if is_over else "live",
+        "state": _state(row, now),
         "matchers": row.matchers,
         "starts_at": briefing.iso(row.starts_at),
         "ends_at": briefing.iso(row.ends_at),
@@ -206,6 +211,12 @@ def _silence(row: Row[Any], firing: int, book: Book, now: datetime) -> dict[str,
         "firing": firing,
         "links": {"self": f"/api/v1/silences/{row.id}", "console": f"/silences/{row.id}"},
     }
+
+
+def _state(row: Row[Any], now: datetime) -> str:
+    if row.lifted_at is not None or row.ends_at <= now:
+        return "lifted" if row.lifted_by else "ended"
+    return "live" if row.starts_at <= now else "planned"
 
 
 def _window(window: Silence, book: Book, now: datetime) -> dict[str, Any]:

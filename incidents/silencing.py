@@ -22,6 +22,8 @@ from incidents.verbs import Actor
 t = tables
 MOST_MATCHERS = 20
 LONGEST_REASON = 500
+FURTHEST = timedelta(days=90)  # what is planned for later, nobody remembers
+JUST_NOW = timedelta(minutes=5)  # a sender's clock may be behind, and a form has no seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +35,49 @@ class Done:
     said: str
 
 
-def silence(session: Connection, *, matchers: Sequence[str], lasts: str, reason: str, by: Actor, now: datetime) -> Done:
-    """Mute what meets all the matchers, from now on for as long as it lasts."""
+def silence(
+    session: Connection,
+    *,
+    matchers: Sequence[str],
+    lasts: str,
+    reason: str,
+    begins: datetime | None = None,
+    by: Actor,
+    now: datetime,
+) -> Done:
+    """Mute what meets all the matchers for as long as it lasts, from now on or from a later time."""
     wanted = _matchers(matchers)
     span = _span(lasts)
     reason = clean_line(reason, LONGEST_REASON)
     if not reason:
         raise Malformed("field.reason", "A silence needs a reason: others read it at night. Nothing was silenced.")
-    ends = now + span
-    made = silences.write(session, wanted, begins=now, ends=ends, author=by.person, reason=reason, now=now)
+    begins = _begin(begins, now)
+    ends = begins + span
+    made = silences.write(session, wanted, begins=begins, ends=ends, author=by.person, reason=reason, now=now)
     assert made is not None  # only a window can have begun already
+    when = f"from {begins:%d %b %H:%M} until" if begins > now else "until"
     said = (
-        f"Silence {made} mutes what matches for {spoken(span)}, until {ends:%d %b %H:%M} UTC. What fires is recorded."
+        f"Silence {made} mutes what matches for {spoken(span)}, {when} {ends:%d %b %H:%M} UTC. What fires is recorded."
     )
     return Done(made, [], said)
+
+
+def _begin(begins: datetime | None, now: datetime) -> datetime:
+    if begins is None or now - JUST_NOW <= begins <= now:
+        return now
+    if begins < now:
+        raise Malformed(
+            "field.starts_at",
+            f"It would begin in the past ({begins:%d %b %H:%M} UTC). Nothing was silenced. "
+            "Without a time it begins now.",
+        )
+    if begins > now + FURTHEST:
+        raise Malformed(
+            "field.starts_at",
+            f"It would begin more than {FURTHEST.days} days from now. Nothing was silenced. "
+            "What recurs is a maintenance window of the policy.",
+        )
+    return begins
 
 
 def _matchers(matchers: Sequence[str]) -> list[str]:
@@ -95,6 +126,8 @@ def lift(session: Connection, silence_id: int, *, by: Actor, now: datetime) -> D
     silences.end(session, silence_id, by=by.person, now=now)
     promises.cancel(session, p.c.key == silences.promise_of_end(silence_id, due_at=now).key, why="lifted", now=now)
     bells = make(session, [silences.promise_of_end(silence_id, due_at=now, tag="lifted")], now=now)
+    if row.starts_at > now:
+        return Done(silence_id, bells, f"Silence {silence_id} is lifted before it began: it mutes nothing.")
     return Done(
         silence_id, bells, f"Silence {silence_id} is lifted. What it muted and still fires is decided anew now."
     )

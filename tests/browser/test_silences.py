@@ -54,6 +54,22 @@ def test_a_refused_silence_keeps_what_was_typed_without_scripts(site: Site, brow
     context.close()
 
 
+def test_a_silence_that_begins_later_says_when_in_the_time_of_the_page(site: Site, visit: Visit) -> None:
+    page = visit.page
+    site.sign_in(page)
+    page.goto(f"{site.url}/silences")
+    page.get_by_label("When it begins").fill("2026-11-21T22:00")
+    asks_for_quiet(page)
+
+    expect(page.get_by_role("status")).to_contain_text("from 21 Nov 22:00 until 22 Nov 02:00 UTC")
+    page.goto(f"{site.url}/silences")
+    expect(page.get_by_role("region", name="Begin later")).to_contain_text("Silence 1: The database moves")
+    site.fires(CHECKOUT)
+    assert [one["id"] for one in site.desk.incidents()] == ["INC-001"]
+    page.get_by_role("button", name="Lift silence 1").press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("it mutes nothing")
+
+
 def test_an_alert_fills_the_form_in(site: Site, visit: Visit) -> None:
     site.fires({**CHECKOUT, "instance": 'a"b\\c'})
     site.sign_in(visit.page)
@@ -77,6 +93,7 @@ def test_the_pages_of_silences_are_accessible_and_fit(
         body = {"matchers": ['service=~"checkout|a_very_long_word_without_a_break"'], "for": "2h", "reason": reason}
         site.desk.api("POST", "/silences", expect=201, **body)
     site.desk.api("POST", "/silences/2/lift")
+    site.desk.api("POST", "/silences", expect=201, **body, starts_at="2026-11-21T22:00:00Z")
     site.fires(CHECKOUT)
     context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()

@@ -303,6 +303,10 @@ def test_a_silence_is_added_listed_shown_and_lifted(at_desk: Shell, desk: Desk) 
     assert "already" in at_desk("silence", "lift", "1", code=1).stderr
     assert [one["state"] for one in at_desk.json("silence", "list", "--state", "ended")["items"]] == ["lifted"]
     desk.settle()
+    later = ("silence", "add", "service=x", "--for", "1h", "--reason", "Moves", "--begins")
+    assert "from 22 Nov 02:00 until 22 Nov 03:00" in " ".join(at_desk(*later, "2026-11-22T02:00Z").stdout.split())
+    assert "begins 11-22 02:00:00Z" in " ".join(at_desk("silence", "list").stdout.split())
+    assert "is no time" in at_desk(*later, "soon", code=2).stderr
     assert ("page", "ada") in desk.heard()
 
 

@@ -23,7 +23,7 @@ silences:
 
 def silences(desk: Desk, *matchers: str, lasts: str = "2h", **more: Any) -> Any:
     body = {"matchers": list(matchers or [WEBAPP]), "for": lasts, "reason": "the database moves"}
-    return desk.api("POST", "/silences", **{"expect": 201, **more}, **body)
+    return desk.api("POST", "/silences", **{"expect": 201, **body, **more})
 
 
 def lifts(desk: Desk, silence: int = 1, **more: Any) -> Any:
@@ -83,6 +83,76 @@ def test_what_cleared_under_the_silence_pages_nobody_ever(desk: Desk) -> None:
 
     assert desk.incidents() == []
     assert desk.alerts()[0]["decision"] == "silenced"
+
+
+def begins_later(desk: Desk, *, minutes: float = 30, **more: Any) -> Any:
+    """At 15:07, unless told."""
+    return silences(desk, starts_at=(desk.clock.now() + timedelta(minutes=minutes)).isoformat(), **more)
+
+
+def test_a_silence_that_begins_later_mutes_only_within_its_time(desk: Desk) -> None:
+    planned = begins_later(desk, lasts="1h")
+    assert (planned["state"], planned["starts_at"]) == ("planned", "2026-11-21T15:07:00.000Z")
+    assert "from 21 Nov 15:07 until 21 Nov 16:07 UTC" in planned["said"]
+    listed = {state: desk.api("GET", f"/silences?state={state}")["items"] for state in ("live", "planned", "current")}
+    assert [len(one) for one in listed.values()] == [0, 1, 1]
+    assert "firedoor_silences_live 0\n" in desk.client.get("/metrics").get_data(as_text=True)
+    desk.forward(minutes=30)
+    assert desk.api("GET", "/silences/1")["state"] == "live"
+
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=59)
+    assert (desk.alerts()[0]["decision"], desk.news()) == ("silenced", [])
+
+    desk.forward(minutes=1)
+    assert paged(desk) == [("page", "ada"), ("page", "cy")], "it still fires"
+
+
+def test_what_fires_in_the_last_second_before_a_silence_begins_pages_and_goes_on(desk: Desk) -> None:
+    begins_later(desk)
+    desk.forward(minutes=29, seconds=59)
+    desk.alertmanager_says("firing")
+    assert paged(desk) == [("page", "ada"), ("page", "cy")]
+
+    desk.forward(minutes=10)
+    desk.alertmanager_says("firing", labels=SECOND)
+
+    assert paged(desk), "who works on it, or ought to, is not left alone"
+    assert [one["decision"] for one in desk.alerts()] == ["open", "open"]
+
+
+def test_a_first_page_that_waits_is_sent_though_a_silence_begins_meanwhile(desk: Desk) -> None:
+    begins_later(desk, minutes=0.5)
+    desk.alertmanager_says("firing", labels={**DATABASE_DOWN, "alertname": "Unknown"})
+    assert desk.news() == [], "what the severity mapping opens waits a minute"
+
+    desk.forward(minutes=2)
+
+    assert ("page", "ada") in desk.heard()
+
+
+def test_a_silence_that_is_lifted_before_it_begins_mutes_nothing(desk: Desk) -> None:
+    begins_later(desk)
+    done = lifts(desk, by="ben")
+    assert (done["state"], done["said"]) == ("lifted", "Silence 1 is lifted before it began: it mutes nothing.")
+
+    desk.forward(minutes=31)
+    desk.alertmanager_says("firing")
+
+    assert ("page", "ada") in desk.heard()
+    desk.press("ada", "acknowledge")
+    desk.forward(hours=2)
+    assert len(desk.incidents()) == 1
+    desk.news()
+
+
+def test_when_a_silence_begins_is_refused_with_a_sentence(desk: Desk) -> None:
+    for minutes, about in ((-6, "in the past"), (91 * 24 * 60, "more than 90 days")):
+        assert about in begins_later(desk, minutes=minutes, expect=422)["detail"]
+    for starts_at in ("2026-11-22T02:00:00", "tomorrow", ""):
+        silences(desk, starts_at=starts_at, expect=422)
+    assert desk.api("GET", "/silences")["items"] == []
+    assert begins_later(desk, minutes=-1)["state"] == "live", "a sender's clock may be a little behind"
 
 
 def test_a_suggestion_is_muted_and_suggested_at_the_end(desk: Desk) -> None:

@@ -38,6 +38,7 @@ KINDS: dict[str, KindOfChannel] = {
     ),
     "ntfy": KindOfChannel(takes=("url", "token"), wakes=True, address="needed", limits=CALM),
     "slack": KindOfChannel(takes=("token", "secret", "room", "url"), needs=("token",), changes=True),
+    "slack_webhook": KindOfChannel(takes=(), address="secret"),
     "pagerduty": KindOfChannel(
         takes=("token", "secret", "url"),
         needs=("token",),
@@ -57,8 +58,8 @@ class Limits(Key):
 
 
 class Channel(Key):
-    kind: Literal["email", "webhook", "log", "pushover", "ntfy", "slack", "pagerduty", "apprise"] = Field(
-        description="What it sends by."
+    kind: Literal["email", "webhook", "log", "pushover", "ntfy", "slack", "slack_webhook", "pagerduty", "apprise"] = (
+        Field(description="What it sends by.")
     )
     url: SecretStr | None = Field(default=None, description="Where it sends: the mail server, or the receiver.")
     from_: str | None = Field(default=None, alias="from", description="For `email`: the sender's address.")

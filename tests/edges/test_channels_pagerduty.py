@@ -133,7 +133,7 @@ def test_each_answer_has_its_outcome(
     wait: Any,
     ref: Any,
 ) -> None:
-    pagerduty.faults = [(status, headers, b"{}")]
+    pagerduty.trouble.faults = [(status, headers, b"{}")]
 
     outcome = opened().send(a_page(), "PADA")
 
@@ -161,7 +161,7 @@ def test_no_connection_is_a_no_and_silence_after_the_event_may_have_opened_one(
 ) -> None:
     gone = opened(url=f"http://127.0.0.1:{free_port()}").send(a_page(), "PADA")
     assert (gone.result, gone.provider_ref) == ("no", None)
-    pagerduty.hang_up = True
+    pagerduty.trouble.deaf = True
     unsure = opened().send(a_page(), "PADA")
     assert (unsure.result, unsure.provider_ref) == ("ambiguous", REF)
 

@@ -133,7 +133,7 @@ def test_whoever_pressed_is_answered_alone(slack: FakeSlack, opened: Opened) -> 
 def test_each_answer_has_its_outcome(
     slack: FakeSlack, opened: Opened, status: int, headers: Any, body: Any, result: str, permanent: bool, wait: Any
 ) -> None:
-    slack.faults = [(status, headers, json.dumps(body).encode())]
+    slack.trouble.faults = [(status, headers, json.dumps(body).encode())]
 
     outcome = opened().send(a_page(), "U0ADA")
 
@@ -148,7 +148,7 @@ def test_a_wrong_token_is_refused_for_good(opened: Opened) -> None:
 
 def test_no_connection_is_a_no_and_silence_after_the_request_is_ambiguous(slack: FakeSlack, opened: Opened) -> None:
     assert opened(url=f"http://127.0.0.1:{free_port()}").send(a_page(), "U0ADA").result == "no"
-    slack.hang_up = True
+    slack.trouble.deaf = True
     assert opened().send(a_page(), "U0ADA").result == "ambiguous"
     assert len(slack.posted) == 1
 

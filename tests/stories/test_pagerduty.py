@@ -164,10 +164,10 @@ def test_a_tell_never_rings_there(rota: Desk, pagerduty: FakePagerDuty) -> None:
 
 
 def test_an_event_that_may_have_arrived_is_ended_there_too(rota: Desk, pagerduty: FakePagerDuty) -> None:
-    pagerduty.hang_up = True
+    pagerduty.trouble.deaf = True
     rota.alertmanager_says("firing")
     rota.does("acknowledge", by="cy")
-    pagerduty.hang_up = False
+    pagerduty.trouble.deaf = False
     rota.forward(minutes=2)
 
     assert pagerduty.status == {NAME: "acknowledged"}
@@ -179,7 +179,7 @@ def test_an_event_that_may_have_arrived_is_ended_there_too(rota: Desk, pagerduty
 
 
 def test_a_page_that_a_dying_worker_took_with_it_is_ended_there_too(rota: Desk, pagerduty: FakePagerDuty) -> None:
-    pagerduty.faults = [(429, {"Retry-After": "10"}, b"")]
+    pagerduty.trouble.faults = [(429, {"Retry-After": "10"}, b"")]
     rota.alertmanager_says("firing")
     rota.clock.forward(timedelta(seconds=10))
     with rota.house.database.work() as work:

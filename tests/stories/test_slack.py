@@ -195,9 +195,9 @@ def test_messages_of_one_incident_in_a_room_are_one_thread(open_desk: OpenDesk, 
 def test_an_update_that_a_dying_worker_took_with_it_is_done_again(chat: Desk, slack: FakeSlack) -> None:
     chat.alertmanager_says("firing")
     [page] = slack.to("U0ADA")
-    slack.faults = [(503, {}, b"")] * 8
+    slack.trouble.faults = [(503, {}, b"")] * 8
     chat.does("acknowledge", by="cy")
-    slack.faults = []
+    slack.trouble.faults = []
     assert list(page.buttons) == LABELS
     with chat.house.database.work() as work:  # as a worker leaves it that is killed in the middle
         p = tables.promise
@@ -215,7 +215,7 @@ def test_an_update_that_a_dying_worker_took_with_it_is_done_again(chat: Desk, sl
 
 
 def test_a_page_that_crosses_an_acknowledgement_is_put_right(chat: Desk, slack: FakeSlack) -> None:
-    slack.faults = [(429, {"Retry-After": "10"}, b"")] * 2
+    slack.trouble.faults = [(429, {"Retry-After": "10"}, b"")] * 2
     chat.alertmanager_says("firing")
     assert not slack.posted
     with chat.house.database.read() as work:

@@ -14,6 +14,7 @@ from worker.channels.ntfy import NtfyChannel
 from worker.channels.pagerduty import PagerDutyChannel
 from worker.channels.pushover import PushoverChannel
 from worker.channels.slack import SlackChannel
+from worker.channels.slack_webhook import SlackWebhookChannel
 from worker.channels.webhook import WebhookChannel
 
 __all__ = ["CHANNELS", "Channel", "Message", "WithReceipt", "build", "capabilities"]
@@ -25,6 +26,7 @@ OfOneKind = type[
     | PushoverChannel
     | NtfyChannel
     | SlackChannel
+    | SlackWebhookChannel
     | PagerDutyChannel
     | AppriseChannel
 ]
@@ -35,6 +37,7 @@ EVERY_KIND: tuple[OfOneKind, ...] = (
     PushoverChannel,
     NtfyChannel,
     SlackChannel,
+    SlackWebhookChannel,
     PagerDutyChannel,
     AppriseChannel,
 )

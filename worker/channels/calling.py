@@ -127,17 +127,29 @@ def web_base(url: str, name: str) -> str:
 
 def read_json(answer: requests.Response) -> Mapping[str, Any]:
     """The JSON object of an answer; an empty one for whatever is wrong with it: its status has said the rest."""
-    read, until = b"", time.monotonic() + READ_SECONDS
     try:
-        while len(read) < LONGEST_ANSWER and time.monotonic() < until:
-            part = answer.raw.read1(LONGEST_ANSWER, decode_content=True)
-            if not part:
-                break
-            read += part
-        said = json.loads(read)
+        said = json.loads(_read(answer))
     except (ValueError, RecursionError, HTTPError, OSError):
         return {}
     return said if isinstance(said, dict) else {}
+
+
+def read_text(answer: requests.Response) -> str:
+    """The text of an answer; none for whatever is wrong with it."""
+    try:
+        return _read(answer).decode("utf-8", "replace")
+    except (ValueError, HTTPError, OSError):
+        return ""
+
+
+def _read(answer: requests.Response) -> bytes:
+    read, until = b"", time.monotonic() + READ_SECONDS
+    while len(read) < LONGEST_ANSWER and time.monotonic() < until:
+        part = answer.raw.read1(LONGEST_ANSWER, decode_content=True)
+        if not part:
+            break
+        read += part
+    return read
 
 
 # The peer is looked at after the connection stands and before a byte is sent: no spelling of an address, no redirect

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from incidents.alerts import clean_line, clean_text
+from incidents.alerts import clean_line
 from incidents.promises import Outcome
 from ports.clock import Clock
+from worker.channels.blocks import TEXT, content, escaped
 from worker.channels.calling import CONNECT_SECONDS, READ_SECONDS, Caller, read_json, web_base
 from worker.channels.channel import Can, Log, Message
 
@@ -18,7 +19,6 @@ JSON = "application/json; charset=utf-8"
 SLACK = "https://slack.com/api"
 AN_ID = re.compile(r"[CDGUW][A-Z0-9]{2,}")  # a name may be given to another room; an id never is
 ROOMS = ("C", "G")
-HEADER, SECTION, SECTIONS, TEXT = 150, 2900, 10, 3900  # characters; Slack cuts or refuses what is longer
 NOT_NOW = ("ratelimited", "rate_limited", "service_unavailable", "request_timeout", "team_added_to_org")
 UNSURE = ("internal_error", "fatal_error")  # Slack's own words: some aspect of it may have succeeded
 
@@ -75,7 +75,7 @@ class SlackChannel:
 
     def reply(self, room: str, person: str, text: str) -> Outcome:
         """Answer whoever pressed a button, seen by nobody else."""
-        return self._call("chat.postEphemeral", {"channel": room, "user": person, "text": _escaped(text)[:TEXT]})
+        return self._call("chat.postEphemeral", {"channel": room, "user": person, "text": escaped(text)[:TEXT]})
 
     def close(self) -> None:
         """Close this thread's connections."""
@@ -103,17 +103,11 @@ class SlackChannel:
 
 
 def _content(message: Message, *, in_a_room: bool, with_buttons: bool = False) -> dict[str, Any]:
-    """The blocks, and the text that a notification shows."""
-    text = message.text
-    if in_a_room:  # an acknowledging link is one person's: whoever pressed it in a room would answer as them
-        text = text.replace(message.link, str(message.facts.get("url") or ""))
-    subject = clean_line(message.subject, HEADER) or message.thread
-    blocks = [{"type": "header", "text": {"type": "plain_text", "text": subject, "emoji": False}}]
-    blocks += [{"type": "section", "text": {"type": "mrkdwn", "text": part}} for part in _sections(text)]
+    said = content(message, in_a_room=in_a_room)
     buttons = [_button(message, verb, label) for verb, label in message.facts.get("answers") or ()]
     if buttons and with_buttons:
-        blocks.append({"type": "actions", "block_id": "answers", "elements": buttons})  # type: ignore[dict-item]
-    return {"text": _escaped(subject), "blocks": blocks}
+        said["blocks"].append({"type": "actions", "block_id": "answers", "elements": buttons})
+    return said
 
 
 def _button(message: Message, verb: str, label: str) -> dict[str, Any]:
@@ -124,22 +118,6 @@ def _button(message: Message, verb: str, label: str) -> dict[str, Any]:
         "value": f"{message.thread}/r{message.facts.get('round', 1)}",
     }
     return {**button, "style": "primary"} if verb == "acknowledge" else button
-
-
-def _sections(text: str) -> Iterator[str]:
-    """The text in parts that Slack takes, cut at a line's end where one is in reach."""
-    left = _escaped(clean_text(text, SECTION * SECTIONS)).strip()
-    for _ in range(SECTIONS):
-        if not left:
-            return
-        at = len(left) if len(left) <= SECTION else max(left.rfind("\n", 0, SECTION), 0) or SECTION
-        yield left[:at]
-        left = left[at:].strip("\n")
-
-
-def _escaped(text: str) -> str:
-    """`<!channel>` in an alert must not ring everybody."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _thread(message: Message, room: str) -> str:

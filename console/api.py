@@ -18,7 +18,19 @@ from console.openapi import document
 from console.problems import answer_problems, problem
 from console.remembered import Answer, Repeatable, perform_once
 from console.routes import ROUTES, VERSION, Route
-from incidents import briefing, holdmode, lists, mending, shadowreport, silences, silencing, simulation, verbs
+from incidents import (
+    auditlog,
+    briefing,
+    holdmode,
+    lists,
+    mending,
+    permissions,
+    shadowreport,
+    silences,
+    silencing,
+    simulation,
+    verbs,
+)
 from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.errors import NotFound, Refused, VersionConflict
@@ -71,9 +83,16 @@ def _view(route: Route, database: Database, book: Callable[[], Book], parse: Par
     return lambda **path: _post(route, database, book(), path)
 
 
+def _actor(work: Work, route: Route, book: Book) -> Actor:
+    """Who asks, and whether their role reaches so far. The team is asked for where it is known: in the verb."""
+    by = reading.actor(work.session, request, book=book, now=work.now)
+    permissions.allows(by, route.name, needs=route.needs)
+    return by
+
+
 def _get(route: Route, database: Database, book: Book, path: Mapping[str, Any]) -> Response:
     with database.read() as work:
-        by = reading.actor(work.session, request, book=book, now=work.now)
+        by = _actor(work, route, book)
         reading.check_path(path)
         facts = READS[route.name](Asked(work, book, by, path, reading.query(request, route.query)))
     answer = jsonify(facts)
@@ -84,7 +103,7 @@ def _get(route: Route, database: Database, book: Book, path: Mapping[str, Any]) 
 
 def _post(route: Route, database: Database, book: Book, path: Mapping[str, Any]) -> Response:
     with database.read() as work:
-        by = reading.actor(work.session, request, book=book, now=work.now)
+        by = _actor(work, route, book)
     reading.check_path(path)
     known = (*route.fields, VERSION) if route.versioned else route.fields
     fields = reading.fields(reading.body(request), known)
@@ -119,7 +138,7 @@ def _conflict(conflict: VersionConflict, database: Database, book: Book, name: s
 def _simulate(route: Route, database: Database, book: Book, parse: Parse) -> Response:
     """Nothing is stored, whatever the payload says."""
     with database.read() as work:
-        reading.actor(work.session, request, book=book, now=work.now)
+        _actor(work, route, book)
         now = work.now
         quiet = silences.in_force(work.session, book=book, now=now)
     source = reading.query(request, route.query).get("source", "alertmanager")
@@ -259,13 +278,14 @@ def _silence(_route: Route, asked: Asked) -> dict[str, Any]:
         reason=asked.fields["reason"],
         begins=reading.moment(asked.fields["starts_at"]) if "starts_at" in asked.fields else None,
         by=asked.by,
+        book=asked.book,
         now=asked.work.now,
     )
     return _silence_done(done, asked)
 
 
 def _lift_silence(_route: Route, asked: Asked) -> dict[str, Any]:
-    done = silencing.lift(asked.work.session, asked.path["id"], by=asked.by, now=asked.work.now)
+    done = silencing.lift(asked.work.session, asked.path["id"], by=asked.by, book=asked.book, now=asked.work.now)
     return _silence_done(done, asked)
 
 
@@ -286,6 +306,9 @@ def _replay(_route: Route, asked: Asked) -> dict[str, Any]:
     )
     if session.execute(again).rowcount != 1:
         _refuse_replay(session.execute(select(i.state).where(i.id == delivery)).scalar(), delivery)
+    auditlog.write(
+        session, at=asked.work.now, actor=asked.by.login, door=asked.by.via, what="replay", on=f"delivery {delivery}"
+    )
     asked.work.ring([Bell("intake", delivery)])
     return {"id": delivery, "state": "new", "said": f"Delivery {delivery} is taken in once more."}
 
@@ -308,8 +331,7 @@ def _resume(_route: Route, asked: Asked) -> dict[str, Any]:
     said, bells = holdmode.resume(
         asked.work.session,
         reason=asked.fields["reason"],
-        by=asked.by.person,
-        via=asked.by.via,
+        by=asked.by,
         book=asked.book,
         now=asked.work.now,
     )
@@ -321,7 +343,7 @@ def _golive(_route: Route, asked: Asked) -> dict[str, Any]:
     return shadowreport.going_live(
         asked.work.session,
         asked.fields["name"],
-        by=asked.by.person,
+        by=asked.by,
         book=asked.book,
         since=_since(asked),
         now=asked.work.now,

@@ -8,7 +8,6 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
-from console.facts import name_of
 from console.frame import Frame
 
 FOR_PROGRAMS = ("/api", "/hooks", "/healthz", "/readyz", "/metrics")
@@ -28,10 +27,10 @@ def doors(frame: Frame) -> Blueprint:
     @blueprint.get("/signin")
     def ask() -> Response:
         token = request.args.get("token", "")
-        person = sessions.whose(token) if token else None
-        if person is None:
+        holder = sessions.whose(token) if token else None
+        if holder is None:
             return page(token=token, signed_out="out" in request.args)
-        return page(good=True, token=token, name=name_of(frame.book(), person))
+        return page(good=True, token=token, name=holder.actor(frame.book(), "console").name)
 
     @blueprint.post("/signin")
     def sign_in() -> Response:

@@ -12,15 +12,16 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import HTTPException
 
 from console.assets import ASSETS
-from console.facts import name_of
 from console.likings import likings, zone_of
 from console.navigation import places
 from console.session import Sessions, SignedIn
 from console.showing import is_web_link, offset_words, time_words
 from console.troubles import troubles, unwell
 from incidents import needing
+from incidents.accounts import Holder
 from incidents.book import Book
-from incidents.errors import Fault, FiredoorError, NotFound, Refused
+from incidents.errors import Fault, FiredoorError, NotAllowed, NotFound, Refused
+from incidents.permissions import NEEDS, allows, reaches
 from incidents.verbs import Actor
 from ports.database import Database, StoreDown
 from templates.render import render
@@ -61,7 +62,7 @@ class Frame:
         zone = self.zone()
         wrong = troubles(self.health()) if me else []
         shown = {
-            "me": {"id": me.person, "name": name_of(book, me.person)} if me else None,
+            "me": _me(me.holder.actor(book, "console")) if me else None,
             "csrf": me.csrf if me else "",
             "path": request.path,
             "now": now.astimezone(UTC).isoformat(),
@@ -119,11 +120,11 @@ class Frame:
     # --- who asks ---
 
     def actor(self) -> Actor:
-        person = g.signed_in.person
-        return Actor(person, name_of(self.book(), person), "console")
+        holder: Holder = g.signed_in.holder
+        return holder.actor(self.book(), "console")
 
-    def guard_sign_in(self, blueprint: Blueprint) -> None:
-        """Every page of the blueprint is for people who are signed in, and every form proves itself."""
+    def guard_sign_in(self, blueprint: Blueprint, *, needs: str = "read") -> None:
+        """Every page of the blueprint is for people who are signed in and may do that; every form proves itself."""
 
         @blueprint.before_request
         def guard() -> Response | None:
@@ -135,6 +136,7 @@ class Frame:
                 request, g.signed_in.csrf
             ):
                 return self._foreign_form()
+            allows(self.actor(), needs)
             return None
 
     def look_who_asks(self, blueprint: Blueprint) -> None:
@@ -166,6 +168,8 @@ class Frame:
         if isinstance(error, NotFound):
             return self.error("not_found", 404, sentence=error.sentence)
         status = error.status if isinstance(error, Refused) else 409
+        if isinstance(error, NotAllowed):
+            return self.error("not_allowed", status, sentence=error.sentence)
         return self.error("refused", status, sentence=error.sentence)
 
     def http_error(self, error: HTTPException) -> Response:
@@ -184,6 +188,12 @@ class Frame:
 def served() -> frozenset[str]:
     """The addresses without a part to fill in: the navigation shows what is there."""
     return frozenset(rule.rule for rule in current_app.url_map.iter_rules() if not rule.arguments)
+
+
+def _me(by: Actor) -> dict[str, Any]:
+    """Who looks at the page, and what they may do: a page offers nothing that would be refused by the role."""
+    may = {what: reaches(by.role, needed) for what, needed in NEEDS.items()}
+    return {"id": by.person, "name": by.name, "login": by.login, "role": by.role, "teams": by.teams, "may": may}
 
 
 def typed_text() -> str:

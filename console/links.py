@@ -16,6 +16,7 @@ from incidents.answers import may_take
 from incidents.book import Book
 from incidents.briefing import incident_facts
 from incidents.errors import Refused
+from incidents.permissions import RESPONDER
 from incidents.verbs import Actor, Done, perform
 from incidents.words import names
 from ports.database import Work
@@ -82,7 +83,7 @@ def links(frame: Frame, read_link: ReadLink) -> Blueprint:
             link = read_link(work, token)
             if link.fault or verb not in link.verbs:
                 return link, None
-            by = Actor(link.person, name_of(book, link.person), "link")
+            by = Actor(link.person, name_of(book, link.person), "link", role=RESPONDER)
             if len(link.listed) > 1:
                 return link, _answer_several(work, link, verb, chosen, by=by, book=book)
             done = perform(work.session, verb, link.incident, by=by, fields={}, book=book, now=work.now)

@@ -7,6 +7,7 @@ from typing import Any
 
 from console.problems import MEDIA_TYPE
 from console.routes import ROUTES, VERSION, Field, Route
+from incidents import permissions
 
 ABOUT = (
     "Firedoor's JSON API. Every call carries a bearer token; every refusal is an RFC 9457 problem with a `code` for "
@@ -29,6 +30,7 @@ MILESTONES = (
 PROBLEMS = {
     400: "The body is not JSON",
     401: "The bearer token is missing, unknown or expired",
+    403: "The account's role or team may not do that",
     404: "There is no such thing",
     409: "Not allowed now, or somebody changed it first",
     413: "The body is longer than 256 KiB",
@@ -133,6 +135,8 @@ def _responses(route: Route) -> dict[str, Any]:
 
 def _refusals(route: Route) -> list[int]:
     found = [401, 422, 503]
+    if route.needs != permissions.VIEWER:
+        found.append(403)
     if "{" in route.path or route.raw:
         found.append(404)
     if route.method == "POST":

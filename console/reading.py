@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Request
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from console.problems import FieldFaults, NotReadable, WrongType
 from console.routes import Field
+from incidents import accounts
 from incidents.book import Book
 from incidents.errors import NotAuthentic, NotFound
-from incidents.tables import credential
 from incidents.verbs import Actor
 from ports.tokens import hash_token
 
@@ -34,30 +34,18 @@ def actor(session: Connection, request: Request, *, book: Book, now: datetime) -
             "No bearer token came with the request. Nothing was done. "
             "Send `Authorization: Bearer TOKEN`; `firedoor tokens new PERSON` makes one."
         )
-    person = _owner(session, token.strip(), now)
-    if person is None:
+    holder = accounts.behind(session, "api", hash_token(token.strip()), now=now)
+    if holder is None:
         raise NotAuthentic(
             "This bearer token is unknown or has expired. Nothing was done. `firedoor tokens new PERSON` makes one."
         )
-    if person not in book.policy.people:
+    if holder.person is not None and holder.person not in book.policy.people:
         raise NotAuthentic(
-            f"This bearer token belongs to {person}, who is no longer in the policy. Nothing was done. "
+            f"This bearer token belongs to {holder.person}, who is no longer in the policy. Nothing was done. "
             "Ask for a token of your own."
         )
     via = "cli" if request.headers.get("User-Agent", "").startswith("firedoor-cli/") else "api"
-    return Actor(person=person, name=book.policy.people[person].name or person, via=via)
-
-
-def _owner(session: Connection, token: str, now: datetime) -> str | None:
-    c = credential.c
-    found = select(c.person).where(
-        c.kind == "api",
-        c.token_hash == hash_token(token),
-        c.used_at.is_(None),
-        (c.expires_at.is_(None)) | (c.expires_at > now),
-    )
-    person: str | None = session.execute(found).scalar()
-    return person
+    return holder.actor(book, via)
 
 
 def check_path(path: Mapping[str, Any]) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from incidents import permissions
+from incidents.permissions import NEEDS
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -36,6 +39,7 @@ class Route:
     example: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
     raw: bool = False  # the body is somebody else's payload, taken as it is
+    needs: str = permissions.VIEWER  # the role; whoever acts for some teams is asked for the team by the verb itself
 
     @property
     def versioned(self) -> bool:
@@ -53,8 +57,9 @@ def verb(path: str, name: str, summary: str, *fields: Field, example: Mapping[st
     if NOTE not in fields and name != "note":
         fields = (*fields, NOTE)
     return Route(
-        "POST", f"/incidents/{{name}}/{path}", name, summary, "Done", verb=name, fields=fields, example=example or {}
-    )
+        "POST", f"/incidents/{{name}}/{path}", name, summary, "Done", verb=name, fields=fields, example=example or {},
+        needs=permissions.RESPONDER,
+    )  # fmt: skip
 
 
 REASON = Field("reason", "Why, in one sentence; it goes into the timeline.", longest=2_000)
@@ -105,6 +110,7 @@ ROUTES: tuple[Route, ...] = (
             Field("summary", "What is known so far."),
         ),
         example={"title": "Card payments fail", "service": "checkout", "severity": "P1", "summary": "Since 14:30"},
+        needs=NEEDS["declare"],
     ),
     Route("GET", "/incidents/{name}", "incident", "Read one incident; its ETag is its version", "Incident"),
     verb("acknowledge", "acknowledge", "I have it: escalation stops, the incident goes on", example={"note": "On it"}),
@@ -270,6 +276,7 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         fields=(Field("severity", "A severity of the policy; the draft's or the mapping's unless told.", longest=40),),
         example={"severity": "P2"},
+        needs=NEEDS["open_alert"],
     ),
     Route(
         "GET",
@@ -301,6 +308,7 @@ ROUTES: tuple[Route, ...] = (
             Field("starts_at", "When it begins, within 90 days; now unless told.", form="date-time", longest=40),
         ),
         example={"matchers": ['service="checkout"', 'env="prod"'], "for": "2h", "reason": "The database moves"},
+        needs=NEEDS["silence"],
     ),
     Route("GET", "/silences/{id}", "silence_facts", "Read one silence, and the alerts that it muted", "Silence"),
     Route(
@@ -309,6 +317,7 @@ ROUTES: tuple[Route, ...] = (
         "lift_silence",
         "End a silence now: what it muted and still fires is decided anew",
         "SilenceDone",
+        needs=NEEDS["lift_silence"],
     ),
     Route(
         "GET",
@@ -326,6 +335,7 @@ ROUTES: tuple[Route, ...] = (
         "Resumed",
         fields=(Field("reason", "What you looked at, in one sentence.", required=True, longest=500),),
         example={"reason": "All three open incidents were over, and are resolved"},
+        needs=NEEDS["resume"],
     ),
     Route(
         "POST",
@@ -335,6 +345,7 @@ ROUTES: tuple[Route, ...] = (
         "GoingLive",
         fields=(Field("name", "A source, team or service in shadow.", required=True, longest=200), HOW_FAR_BACK),
         example={"name": "source:datadog"},
+        needs=NEEDS["golive"],
     ),
     Route(
         "POST",
@@ -366,5 +377,6 @@ ROUTES: tuple[Route, ...] = (
         "Take an unreadable delivery in once more, from its stored bytes",
         "Replayed",
         status=202,
+        needs=NEEDS["replay"],
     ),
 )

@@ -9,9 +9,11 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 
 from flask import Request, Response
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, update
 
-from incidents.tables import credential
+from incidents import accounts, auditlog
+from incidents.accounts import Holder
+from incidents.tables import account, credential
 from ports.database import Database, Work
 from ports.tokens import hash_token, new_token
 
@@ -22,10 +24,14 @@ OWN_SITES = ("same-origin", "none")  # none: typed, a bookmark
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session that is alive now."""
+    """A session that is alive now, and the account that holds it."""
 
-    person: str
+    holder: Holder
     csrf: str
+
+    @property
+    def login(self) -> str:
+        return self.holder.login
 
 
 class Sessions:
@@ -38,31 +44,19 @@ class Sessions:
         self.secure = public_url.startswith("https://")
         self.cookie = "__Host-firedoor" if self.secure else "firedoor"
 
-    def whose(self, token: str) -> str | None:
+    def whose(self, token: str) -> Holder | None:
         """Whom a sign-in link is for, while it is good. Reading it uses nothing up."""
         with self._database.read() as work:
-            return _alive(work.session, "signin", token, work.now)
+            return accounts.behind(work.session, "signin", hash_token(token), now=work.now)
 
     def begin(self, token: str, replaced: str | None) -> str | None:
         """Use the one-time token up and begin a session; None where the token is no good (any more)."""
-        fresh = new_token()
 
         def exchange(work: Work) -> str | None:
-            person = _use_up(work.session, token, work.now)
-            if person is None:
+            holder = accounts.behind(work.session, "signin", hash_token(token), now=work.now)
+            if holder is None or not _use_up(work.session, token, work.now):
                 return None
-            if replaced:
-                _end(work.session, replaced, work.now)
-            work.session.execute(
-                insert(credential).values(
-                    kind="session",
-                    token_hash=hash_token(fresh),
-                    person=person,
-                    created_at=work.now,
-                    expires_at=work.now + IDLE,
-                )
-            )
-            return fresh
+            return fresh_session(work, holder.login, how="link", replaced=replaced)
 
         return self._database.perform(exchange)
 
@@ -71,13 +65,13 @@ class Sessions:
         if not token:
             return None
         with self._database.read() as work:
-            person = _alive(work.session, "session", token, work.now)
-            stale = person is not None and _is_stale(work.session, token, work.now)
-        if person is None:
+            holder = accounts.behind(work.session, "session", hash_token(token), now=work.now)
+            now = work.now
+        if holder is None:
             return None
-        if stale:
-            self._database.perform(lambda work: _slide(work.session, token, work.now))
-        return SignedIn(person, self.csrf(token))
+        if holder.expires_at is not None and holder.expires_at < now + IDLE - SLIDE:
+            self._database.perform(lambda work: _slide(work.session, token, holder.login, work.now))
+        return SignedIn(holder, self.csrf(token))
 
     def end(self, token: str) -> None:
         self._database.perform(lambda work: _end(work.session, token, work.now))
@@ -120,49 +114,45 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def _alive(session: Connection, kind: str, token: str, now: datetime) -> str | None:
-    c = credential.c
-    found = select(c.person).where(
-        c.kind == kind,
-        c.token_hash == hash_token(token),
-        c.used_at.is_(None),
-        (c.expires_at.is_(None)) | (c.expires_at > now),
-    )
-    person: str | None = session.execute(found).scalar()
-    return person
+def fresh_session(work: Work, login: str, *, how: str, replaced: str | None = None) -> str:
+    """A new session of an account; the browser's one before ends, so that nobody's planted id is ever signed in."""
+    token = new_token()
+    if replaced:
+        _end(work.session, replaced, work.now)
+    work.session.execute(
+        insert(credential).values(
+            kind="session", token_hash=hash_token(token), person=login, created_at=work.now,
+            expires_at=work.now + IDLE,
+        )
+    )  # fmt: skip
+    _see(work.session, login, work.now)
+    auditlog.write(work.session, at=work.now, actor=login, door="console", what="signin", on=login, facts={"how": how})
+    return token
 
 
-def _use_up(session: Connection, token: str, now: datetime) -> str | None:
+def _use_up(session: Connection, token: str, now: datetime) -> bool:
     """Guarded by `used_at`: of two presses at the same moment one begins a session."""
     c = credential.c
-    used: str | None = session.execute(
+    used = (
         update(credential)
-        .where(
-            c.kind == "signin",
-            c.token_hash == hash_token(token),
-            c.used_at.is_(None),
-            (c.expires_at.is_(None)) | (c.expires_at > now),
-        )
+        .where(c.kind == "signin", c.token_hash == hash_token(token), c.used_at.is_(None))
         .values(used_at=now)
-        .returning(c.person)
-    ).scalar()
-    return used
+    )
+    return session.execute(used).rowcount == 1
 
 
-def _is_stale(session: Connection, token: str, now: datetime) -> bool:
-    expires_at = session.execute(
-        select(credential.c.expires_at).where(credential.c.token_hash == hash_token(token))
-    ).scalar()
-    return expires_at is not None and expires_at < now + IDLE - SLIDE
-
-
-def _slide(session: Connection, token: str, now: datetime) -> None:
+def _slide(session: Connection, token: str, login: str, now: datetime) -> None:
     c = credential.c
     session.execute(
         update(credential)
         .where(c.kind == "session", c.token_hash == hash_token(token), c.used_at.is_(None))
-        .values(expires_at=now + IDLE)
+        .values(expires_at=now + IDLE, seen_at=now)
     )
+    _see(session, login, now)
+
+
+def _see(session: Connection, login: str, now: datetime) -> None:
+    session.execute(update(account).where(account.c.login == login).values(last_seen_at=now))
 
 
 def _end(session: Connection, token: str, now: datetime) -> None:

@@ -38,11 +38,12 @@ def silences(frame: Frame) -> Blueprint:
     @blueprint.post("/silences")
     def ask() -> Response:
         typed = {name: request.form.get(name, "").strip() for name in TYPED}
-        by, zone = frame.actor(), frame.zone()
+        by, book, zone = frame.actor(), frame.book(), frame.zone()
         try:
             done = _do(frame, lambda work: silencing.silence(
                 work.session, matchers=typed["matchers"].splitlines(), lasts=typed["for"], reason=typed["reason"],
-                begins=_begin(typed["starts_at"], zone), by=by, now=work.now,
+                begins=_begin(typed["starts_at"], zone), by=by, book=book,
+                now=work.now,
             ))  # fmt: skip
         except Refused as refused:
             with frame.database.read() as work:
@@ -51,9 +52,9 @@ def silences(frame: Frame) -> Blueprint:
 
     @blueprint.post("/silences/<int(max=9223372036854775807):silence_id>/lift")
     def lift(silence_id: int) -> Response:
-        by = frame.actor()
+        by, book = frame.actor(), frame.book()
         try:
-            done = _do(frame, lambda work: silencing.lift(work.session, silence_id, by=by, now=work.now))
+            done = _do(frame, lambda work: silencing.lift(work.session, silence_id, by=by, book=book, now=work.now))
         except Refused as refused:
             with frame.database.read() as work:
                 return silence_page(frame, work, silence_id, status=refused.status, refusal=refused.sentence)

@@ -8,6 +8,8 @@ from datetime import timedelta
 from sqlalchemy import insert, update
 
 from firedoor.settings import Settings
+from incidents import accounts
+from incidents.permissions import ADMIN
 from incidents.policy import Policy
 from incidents.tables import credential
 from ports.clock import SystemClock
@@ -20,20 +22,33 @@ SIGN_IN_LASTS = timedelta(hours=24)
 def keep_api_token(settings: Settings, person: str) -> None:
     """Make the token of HOME/secrets/api_token valid, for that person. The table keeps its hash alone."""
     token = (settings.secrets_folder / "api_token").read_text(encoding="utf-8").strip()
-    _perform(settings, lambda work: _keep(work, "api", token, person, None))
+    _perform(
+        settings,
+        lambda work: _keep(work, "api", token, accounts.ensure(work.session, person, role=ADMIN, now=work.now), None),
+    )
 
 
-def new_sign_in(settings: Settings, person: str) -> str:
-    """The token of a link that begins one console session, once, within a day."""
+def new_sign_in(settings: Settings, person: str, *, role: str | None = None) -> str:
+    """The token of a link that begins one console session, once, within a day.
+
+    Whoever has no account yet gets one: an admin's where it is the first, else of that role, a responder's unless told.
+    """
     token = new_token()
-    _perform(settings, lambda work: _keep(work, "signin", token, person, SIGN_IN_LASTS))
+    _perform(
+        settings,
+        lambda work: _keep(
+            work, "signin", token, accounts.ensure(work.session, person, role=role, now=work.now), SIGN_IN_LASTS
+        ),
+    )
     return token
 
 
 def new_api_token(settings: Settings, person: str) -> str:
-    """A token of the JSON API that counts until it is taken back."""
+    """A token of the JSON API that counts until it is revoked."""
     token = new_token()
-    _perform(settings, lambda work: _keep(work, "api", token, person, None))
+    _perform(
+        settings, lambda work: _keep(work, "api", token, accounts.ensure(work.session, person, now=work.now), None)
+    )
     return token
 
 

@@ -18,7 +18,7 @@ import migrations
 from firedoor.checking import check
 from firedoor.proving import prove
 from firedoor.settings import Settings
-from incidents import holdmode, oncall, tables
+from incidents import auditlog, holdmode, oncall, tables
 from incidents.book import Book
 from incidents.channelkeys import KINDS
 from incidents.policy import Policy
@@ -130,6 +130,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             pass
         yield Finding("database", "ok", f"{_database_name(settings)} answers, takes writes and is migrated")
         yield from _hold_mode(database)
+        yield _audit(database)
         yield from _processes(database)
     except StoreDown as down:
         yield Finding("database", "fault", f"it takes no write: {down}")
@@ -149,6 +150,18 @@ def _hold_mode(database: Database) -> Iterator[Finding]:
     if begun is not None:
         why = f"since {begun:%Y-%m-%d %H:%M} UTC nothing of before is sent or run again: firedoor resume ends it"
         yield Finding("hold mode", "warning", why)
+
+
+def _audit(database: Database) -> Finding:
+    """The whole chain, line by line: an edit, a deletion and an insertion all show."""
+    with database.read() as work:
+        chain = auditlog.verify(work.session, now=work.now)
+    if chain.broken:
+        why = f"{chain.broken}. The {chain.lines} lines before it are as they were written"
+        return Finding("audit", "fault", why)
+    if chain.waiting:
+        return Finding("audit", "warning", f"{chain.waiting} lines wait for minutes to be sealed: no clock runs")
+    return Finding("audit", "ok", f"{chain.lines} lines, none was changed; the last one's hash is {chain.head[:16]}…")
 
 
 def _processes(database: Database) -> Iterator[Finding]:

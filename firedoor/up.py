@@ -32,6 +32,7 @@ from firedoor.shelf import Shelf
 from firedoor.supervisor import Part, Supervisor
 from firedoor.vitals import Pulse, name_process, save_memory
 from incidents.errors import FaultsFound, FiredoorError
+from incidents.permissions import ADMIN
 
 log = structlog.get_logger()
 
@@ -119,7 +120,7 @@ def _prepare(settings: Settings, person: str) -> str | None:
 
 def _ready_tables(settings: Settings, person: str) -> str:
     settings = processes.release(settings)
-    return new_sign_in(settings, person)
+    return new_sign_in(settings, person, role=ADMIN)  # whoever starts Firedoor can do everything with it anyway
 
 
 def _in_child(act: Callable[[], object]) -> None:

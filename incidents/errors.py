@@ -3,6 +3,7 @@
 FiredoorError
 ├── Refused            a verb that is not allowed now (409): a code and a sentence
 │   ├── VersionConflict    somebody else changed the incident first
+│   ├── NotAllowed         this role, or this team's account, may not do that (403)
 │   └── Malformed          a verb's own fields are wrong (422)
 ├── NotFound           no such incident, alert, step, person (404)
 ├── NotAuthentic       the sender did not prove who it is (401)
@@ -42,6 +43,12 @@ class Refused(FiredoorError):
 
 class VersionConflict(Refused):
     """Somebody changed the incident since you read it."""
+
+
+class NotAllowed(Refused):
+    """Your account may not do that."""
+
+    status = 403
 
 
 class Malformed(Refused):

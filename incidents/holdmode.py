@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 
-from incidents import opening, paging, store, tables
+from incidents import auditlog, opening, paging, permissions, store, tables
 from incidents.book import Book
 from incidents.errors import Refused
 from incidents.lifecycle import OPEN
+from incidents.press import Actor
 from incidents.promises import Bell
 
 t = tables
@@ -76,8 +77,9 @@ def _give_up(session: Connection, chosen: Any, *, now: datetime) -> None:
     session.execute(update(p).where(chosen, ours).values(state="cancelled", ended_at=now, outcome=GIVEN_UP))
 
 
-def resume(session: Connection, *, reason: str, by: str, via: str, book: Book, now: datetime) -> tuple[str, list[Bell]]:
+def resume(session: Connection, *, reason: str, by: Actor, book: Book, now: datetime) -> tuple[str, list[Bell]]:
     """A person has looked: what still waits goes on, and what is open and has nobody is paged again by the audit."""
+    permissions.allows(by, "resume")
     begun = since(session)
     if begun is None:
         raise Refused("resume.off", "Hold mode is not on. Nothing was changed.")
@@ -88,12 +90,15 @@ def resume(session: Connection, *, reason: str, by: str, via: str, book: Book, n
         update(p).where(waits).values(held=False, outcome=None, rung_at=None).returning(p.c.lane, p.c.id, p.c.due_at)
     ).all()
     store.count(session, SINCE, by=-int(begun.timestamp() * 1_000_000))
-    person = paging.person_name(book, by)
+    person = paging.person_name(book, by.person)
     open_ones = session.execute(select(i).where(i.c.status.in_(OPEN), i.c.needs_human.is_not(None))).all()
     for incident in open_ones:
-        store.write(session, incident.id, "hold.resumed", now=now, actor=by, source=via, person=person, reason=reason)
+        store.write(
+            session, incident.id, "hold.resumed", now=now, actor=by.person, source=by.via, person=person, reason=reason
+        )
         if incident.declared_at < begun:
             store.change_incident(session, incident, needs_human=None)
+    auditlog.write(session, at=now, actor=by.login or by.person, door=by.via, what="resume", on="hold mode", why=reason)
     said = f"Hold mode is over. {len(rows)} promises go on; {len(open_ones)} open incidents are told so."
     return said, [Bell(row.lane, row.id) for row in rows if row.due_at <= now]
 

@@ -25,6 +25,9 @@ class Actor:
     person: str
     name: str
     via: str  # console, api, cli, link, slack, pagerduty
+    role: str = "admin"  # what they may do: incidents/permissions.py
+    teams: tuple[str, ...] = ()  # whose incidents they may act on; empty: all
+    login: str = ""  # of the account; empty where it is not by an account that they came
 
 
 @dataclass(frozen=True, slots=True)

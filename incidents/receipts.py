@@ -11,6 +11,7 @@ from incidents import paging, store, tables, verbs
 from incidents.book import Book
 from incidents.errors import Refused
 from incidents.lifecycle import OPEN
+from incidents.permissions import RESPONDER
 from incidents.promises import Bell, Outcome, Prepared, Skip, Wanted, make
 
 t = tables
@@ -112,7 +113,7 @@ def _acknowledged(
     session: Connection, incident: Row[Any], row: Row[Any], person: str, *, book: Book, now: datetime
 ) -> list[Bell]:
     """The same verb as the link's, by the person who was paged. What is over by now stays over."""
-    by = verbs.Actor(row.target, person, row.facts["channel"])
+    by = verbs.Actor(row.target, person, row.facts["channel"], role=RESPONDER)
     try:
         return verbs.perform(session, "acknowledge", incident.name, by=by, fields={}, book=book, now=now).bells
     except Refused:

@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import briefing, modes, paging, tables
+from incidents import auditlog, briefing, modes, paging, permissions, tables
 from incidents.book import Book
 from incidents.errors import NotFound
 from incidents.modes import Place
+from incidents.policy import DEFAULT_TEAM
 from incidents.policykeys import SHADOW
+from incidents.press import Actor
 from incidents.shadow import WOULD
 
 t = tables
@@ -148,13 +150,16 @@ def people(opened: Sequence[Mapping[str, Any]], book: Book) -> list[dict[str, An
 
 
 def going_live(
-    session: Connection, name: str, *, by: str, book: Book, since: datetime, now: datetime
+    session: Connection, name: str, *, by: Actor, book: Book, since: datetime, now: datetime
 ) -> dict[str, Any]:
     """The report of one place, and the one line of the policy that turns it live. Who asked is kept for the audit."""
+    permissions.allows(by, "golive")
     place = modes.place(name, book)
+    permissions.within(by, _teams(place, book))
     if place.mode != SHADOW:
         raise NotFound(f"{place.key} is live already. Nothing was changed.")
-    modes.ask_for_live(session, place, by=by, now=now)
+    modes.ask_for_live(session, place, by=by.person, now=now)
+    auditlog.write(session, at=now, actor=by.login or by.person, door=by.via, what="golive", on=place.key)
     section = {"source": "sources", "team": "teams", "service": "services"}[place.kind]
     return {
         "name": place.key,
@@ -164,3 +169,10 @@ def going_live(
         "said": f"Nothing is live yet. In the policy, under `{section}:` → `{place.name}:`, change `mode: shadow` to "
         "`mode: live`. It counts within seconds, without a restart, and the record names you.",
     }
+
+
+def _teams(place: Place, book: Book) -> tuple[str, ...]:
+    """Whose place it is. A source may speak for any team, so it is everybody's."""
+    if place.kind == "source":
+        return tuple(sorted({*book.policy.teams, DEFAULT_TEAM}))
+    return (place.name if place.kind == "team" else book.policy.team_of(place.name).team,)

@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import promises, response, silences, store, tables
+from incidents import auditlog, permissions, promises, response, silences, store, tables
 from incidents.alerts import Change, clean_line, clean_text
 from incidents.book import Book
-from incidents.conditions import ask_for_nothing, parse
-from incidents.errors import Malformed, NotFound, Refused
+from incidents.conditions import Entry, ask_for_nothing, parse
+from incidents.errors import Malformed, NotAllowed, NotFound, Refused
 from incidents.policyvalues import silence_span
 from incidents.promises import Bell, make
 from incidents.units import NotAccepted, duration, spoken
@@ -43,10 +43,13 @@ def silence(
     reason: str,
     begins: datetime | None = None,
     by: Actor,
+    book: Book,
     now: datetime,
 ) -> Done:
     """Mute what meets all the matchers for as long as it lasts, from now on or from a later time."""
+    permissions.allows(by, "silence")
     wanted = _matchers(matchers)
+    _see_that_theirs(by, [parse(one) for one in wanted], book)
     span = _span(lasts)
     reason = clean_line(reason, LONGEST_REASON)
     if not reason:
@@ -56,6 +59,7 @@ def silence(
     made = silences.write(session, wanted, begins=begins, ends=ends, author=by.person, reason=reason, now=now)
     assert made is not None  # only a window can have begun already
     when = f"from {begins:%d %b %H:%M} until" if begins > now else "until"
+    _audit(session, by, "silence", made, why=reason, facts={"matchers": wanted, "for": spoken(span)}, now=now)
     said = (
         f"Silence {made} mutes what matches for {spoken(span)}, {when} {ends:%d %b %H:%M} UTC. What fires is recorded."
     )
@@ -78,6 +82,25 @@ def _begin(begins: datetime | None, now: datetime) -> datetime:
             "What recurs is a maintenance window of the policy.",
         )
     return begins
+
+
+def _see_that_theirs(by: Actor, entries: Sequence[Entry], book: Book) -> None:
+    """An account of some teams mutes by a service of theirs: anything wider would also mute others' alerts."""
+    if not by.teams:
+        return
+    named = [one.key[1] for one in entries if not isinstance(one, tuple) and one.key and one.key[0] == "service"]
+    if not named:
+        raise NotAllowed(
+            "permission.team",
+            f"Your account acts for {' and '.join(by.teams)} alone, and these matchers may mute others' alerts. "
+            'Nothing was changed. Name a service of your team: service="checkout".',
+        )
+    permissions.within(by, (book.policy.team_of(one).team for one in named))
+
+
+def _audit(session: Connection, by: Actor, what: str, n: int, *, why: str, facts: Any = None, now: datetime) -> None:
+    who = by.login or by.person
+    auditlog.write(session, at=now, actor=who, door=by.via, what=what, on=f"silence {n}", why=why, facts=facts)
 
 
 def _matchers(matchers: Sequence[str]) -> list[str]:
@@ -112,18 +135,21 @@ def _span(lasts: str) -> timedelta:
         raise Malformed("field.for", f"Nothing was silenced: {wrong}.") from None
 
 
-def lift(session: Connection, silence_id: int, *, by: Actor, now: datetime) -> Done:
+def lift(session: Connection, silence_id: int, *, by: Actor, book: Book, now: datetime) -> Done:
     """End a silence before its time: what it mutes and still fires is decided anew at once."""
+    permissions.allows(by, "lift_silence")
     s, p = t.silence, t.promise
     row = session.execute(select(s).where(s.c.id == silence_id).with_for_update()).first()
     if row is None:
         raise NotFound(f"There is no silence {silence_id}. Nothing was lifted.")
+    _see_that_theirs(by, silences.read_matchers(row.matchers), book)
     if row.lifted_at is not None or row.ends_at <= now:
         ended = row.lifted_at or row.ends_at
         raise Refused(
             "silence.over", f"Silence {silence_id} ended on {ended:%d %b at %H:%M} UTC already. Nothing was changed."
         )
     silences.end(session, silence_id, by=by.person, now=now)
+    _audit(session, by, "lift_silence", silence_id, why="", now=now)
     promises.cancel(session, p.c.key == silences.promise_of_end(silence_id, due_at=now).key, why="lifted", now=now)
     bells = make(session, [silences.promise_of_end(silence_id, due_at=now, tag="lifted")], now=now)
     if row.starts_at > now:

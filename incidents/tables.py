@@ -381,10 +381,54 @@ credential = Table(
     Column("id", Id, primary_key=True),
     Column("kind", Text, nullable=False),  # signin, session, api
     Column("token_hash", Text, nullable=False, unique=True),
-    Column("person", Text, nullable=False),
+    Column("person", Text, nullable=False),  # the login of the account whose it is
     Column("created_at", Utc, nullable=False),
     Column("expires_at", Utc),
-    Column("used_at", Utc),
+    Column("used_at", Utc),  # when it was used up, ended or taken back: it is good for nothing any more
+    Column("name", Text),  # what its owner calls an API token
+    Column("scopes", Json),  # what an API token may at most do; null: all that its account may
+    Column("seen_at", Utc),  # when it was shown last, to within some minutes
+    Index("ix_credential_person_kind", "person", "kind"),
+)
+
+account = Table(
+    "account",  # who may sign in, and what they may do
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("login", Text, nullable=False, unique=True),  # never changed: credentials name it
+    Column("person", Text),  # the policy's id of whom they act as; null for those who only look
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),  # viewer, responder, operator, admin
+    Column("teams", Json, nullable=False, default=list),  # whose incidents they may act on; empty: all
+    Column("password_hash", Text),  # argon2id; null: only links and the identity provider let them in
+    Column("subject", Text, unique=True),  # who they are to the identity provider: issuer and subject
+    Column("created_at", Utc, nullable=False),
+    Column("disabled_at", Utc),
+    Column("last_seen_at", Utc),
+)
+
+throttle = Table(
+    "throttle",  # tries to sign in, by account and by address, in a window that begins with the first
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("since", Utc, nullable=False),
+)
+
+audit = Table(
+    "audit",  # append-only: who did what; sealed into a chain of hashes (incidents/auditlog.py)
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Utc, nullable=False),
+    Column("actor", Text, nullable=False),  # the account's login, or the person who pressed elsewhere
+    Column("door", Text, nullable=False),  # console, api, cli, link, slack, pagerduty, machine
+    Column("what", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # an incident's name, a silence, an account
+    Column("why", Text, nullable=False, default=""),
+    Column("facts", Json, nullable=False, default=dict),
+    Column("seq", BigInteger, unique=True),  # the place in the chain; null until it is sealed
+    Column("hash", Text),
+    Index("ix_audit_unsealed", "id", sqlite_where=text("seq IS NULL"), postgresql_where=text("seq IS NULL")),
 )
 
 idempotency = Table(

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from incidents import (
     answers,
+    auditlog,
     cascades,
     containment,
     hats,
@@ -19,6 +20,7 @@ from incidents import (
     mending,
     opening,
     paging,
+    permissions,
     response,
     showing,
     store,
@@ -47,10 +49,11 @@ def perform(
     book: Book,
     now: datetime,
 ) -> Done:
-    """Do a verb. Raises NotFound, VersionConflict, Malformed or Refused; then nothing was changed."""
+    """Do a verb. Raises NotFound, VersionConflict, NotAllowed, Malformed or Refused; then nothing was changed."""
     known = VERBS.get(verb)
     if known is None:
         raise NotFound(f"There is no verb “{verb}”. Nothing was changed.")
+    permissions.allows(by, verb, needs=known.needs)
     unknown = sorted(set(fields) - set(known.fields) - {"note", "version"})
     if unknown:
         accepted = ", ".join(known.fields) or "none"
@@ -62,6 +65,7 @@ def perform(
         store.lock_incidents(session, [alone.id, *ids])  # lowest id first, before any of them is changed
         others = [store.find_incident(session, one) for one in sorted({*ids} - {alone.id})]
     row = store.lock_incident(session, incident, version=version)
+    permissions.within(by, {one.team for one in (row, *others)})
     press = Press(session, row, by, fields, book, now)
     hats.look_at_hat(press, verb)
     bells = known.run(press)
@@ -70,7 +74,16 @@ def perform(
         _note(Press(session, row, by, {"text": note}, book, now))
     for changed in (row, *others):
         bells += showing.owe(session, changed, via=by.via, book=book, now=now)
+    why = str(fields.get("reason") or fields.get("note") or fields.get("text") or "")
+    told = {name: value for name, value in fields.items() if name not in ("reason", "note", "text", "version")}
+    _audit(session, by, verb, row.name, why=why, facts=told, now=now)
     return Done(row.id, row.name, bells, known.said)
+
+
+def _audit(
+    session: Connection, by: Actor, what: str, on: str, *, why: str, facts: Mapping[str, Any], now: datetime
+) -> None:
+    auditlog.write(session, at=now, actor=by.login or by.person, door=by.via, what=what, on=on, why=why, facts=facts)
 
 
 # --- the verbs ---
@@ -244,6 +257,7 @@ class Verb:
     said: str
     fields: tuple[str, ...] = field(default=())
     beside: Callable[[Press], list[int]] | None = None  # the other incidents that it changes
+    needs: str = permissions.RESPONDER
 
 
 VERBS = {
@@ -327,11 +341,12 @@ def declare(
     now: datetime,
 ) -> Done:
     """A person declares an incident: title, service and severity are enough (R12). It pages like any other."""
+    team, claimed = book.policy.team_of(service or None)
+    permissions.allows(by, "declare", team)
     title = clean_text(title, 200)
     if not title:
         raise Malformed("field.title", "A new incident needs a title. Nothing was opened.")
     severity = _known_severity(severity, book)
-    team, claimed = book.policy.team_of(service or None)
     n = store.count(session, "incident.declared")
     key = f"declared:{by.person}:{now.isoformat()}:{n}"  # what a person declares belongs to nothing else
     mode = book.policy.mode_of(source=None, service=service or None, team=team)
@@ -353,6 +368,7 @@ def open_alert(
     if alert is None:
         raise NotFound(f"There is no alert {alert_id}. Nothing was opened.")
     decided = decide(facts_of_row(alert, now), book)
+    permissions.allows(by, "open_alert", decided.team)
     newest = store.newest_by_key(session, decided.group_key)
     if newest is not None and newest.status in lifecycle.LIVE:
         raise Refused("open.live", f"{newest.name} is open for it already. Nothing was opened.")
@@ -366,6 +382,7 @@ def open_alert(
         .where(t.alert.c.id == alert_id)
         .values(incident_id=incident.id, decision="open", group_key=decided.group_key, why=f"Opened by {by.name}.")
     )
+    _audit(session, by, "open_alert", incident.name, why="", facts={"alert": alert_id, "severity": chosen}, now=now)
     return Done(incident.id, incident.name, bells, f"{incident.name} is open.")
 
 

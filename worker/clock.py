@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Row, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from incidents import audit, heartbeats, promises
+from incidents import audit, auditlog, heartbeats, promises
 from incidents.promises import Bell, Outcome
 from incidents.tables import counter, inbox, part, promise
 from ports.clock import Clock
@@ -61,6 +61,7 @@ class Look:
     pages_late: bool
     acts_orphaned: bool
     next_due_at: datetime | None
+    unsealed: bool
 
 
 @dataclass
@@ -122,6 +123,8 @@ class Ticker:
         self._ring_again(look)
         self._stand_in_where_needed(look)
         self._audit()
+        if look.unsealed:
+            self._seal()
         self._part.worked(redis=not self._redis.is_down, due=len(look.due))
         return self._sleep(look)
 
@@ -142,6 +145,7 @@ class Ticker:
                 or (intake is not None and intake.received_at <= now - PAGES_LATE),
                 acts_orphaned=_acts_orphaned(work),
                 next_due_at=promises.next_due_at(session, after=now),
+                unsealed=auditlog.waits(session),
             )
 
     def _sleep(self, look: Look) -> float:
@@ -210,6 +214,13 @@ class Ticker:
             raise
         except Exception:
             log.exception("clock.audit_failed")
+
+    def _seal(self) -> None:
+        """Link the audit's new lines to its chain. The head goes to the log too: beyond the reach of the database."""
+        with self.database.work(wait=STORE_WAIT) as work:
+            head = auditlog.seal(work.session)
+        if head is not None:
+            log.info("audit.sealed", line=head[0], hash=head[1])
 
     # ---- watching ourselves
 

@@ -21,7 +21,7 @@ import migrations
 from firedoor.settings import Settings
 from firedoor.web import create_app
 from firedoor.wiring import House
-from incidents import promises, tables
+from incidents import accounts, promises, tables
 from incidents.alerts import fingerprint
 from incidents.lifecycle import LIVE, RESOLVED
 from incidents.promises import Outcome
@@ -183,6 +183,7 @@ class _Replay:
         if person not in self._tokens:
             token = self._tokens[person] = new_token()
             with self._house.database.work() as work:
+                accounts.ensure(work.session, person, now=work.now)
                 values = {"kind": "api", "token_hash": hash_token(token), "person": person, "created_at": work.now}
                 work.session.execute(tables.credential.insert().values(**values))
         return self._tokens[person]

@@ -10,14 +10,11 @@ from dataclasses import dataclass, field
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from sqlalchemy import insert
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from console.watching import Watch
 from firedoor.web import create_app
-from incidents import tables
-from ports.tokens import hash_token, new_token
-from tests.fixtures.desk import Desk, OpenDesk
+from tests.fixtures.desk import Desk, OpenDesk, add_token
 
 INSTALL = "these tests need a browser: apt-get install chromium (or put one named chromium on PATH)"
 ARGS = [
@@ -64,13 +61,7 @@ class Site:
         self._server.server_close()
 
     def sign_in_link(self, person: str = "ada") -> str:
-        token = new_token()
-        with self.desk.house.database.work() as work:
-            work.session.execute(
-                insert(tables.credential).values(
-                    kind="signin", token_hash=hash_token(token), person=person, created_at=work.now
-                )
-            )
+        token = add_token(self.desk.house, person, "signin")
         return f"{self.url}/signin?token={token}"
 
     def sign_in(self, page: Page, person: str = "ada") -> None:

@@ -12,9 +12,8 @@ from sqlalchemy import func, select
 
 from firedoor.web import create_app
 from incidents import tables
-from ports.tokens import hash_token, new_token
 from tests.browser.conftest import CHECKOUT
-from tests.fixtures.desk import Desk, OpenDesk
+from tests.fixtures.desk import Desk, OpenDesk, add_token
 
 SCANNERS = (
     "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
@@ -42,13 +41,7 @@ def desk(open_desk: OpenDesk) -> Iterator[Desk]:
 
 
 def signed_in(desk: Desk, person: str = "ada") -> FlaskClient:
-    token = new_token()
-    with desk.house.database.work() as work:
-        work.session.execute(
-            tables.credential.insert().values(
-                kind="signin", token_hash=hash_token(token), person=person, created_at=work.now
-            )
-        )
+    token = add_token(desk.house, person, "signin")
     client = create_app(desk.house).test_client()
     assert client.post("/signin", data={"token": token}).status_code == 303
     return client

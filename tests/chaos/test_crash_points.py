@@ -27,6 +27,7 @@ import ports.database
 from firedoor.settings import Settings
 from firedoor.web import create_app
 from firedoor.wiring import House
+from incidents import accounts
 from incidents import tables as t
 from incidents.alerts import fingerprint
 from incidents.promises import Wanted, make
@@ -323,6 +324,7 @@ def _emptying(url: str, folder: Path) -> Callable[[], None]:
     """Puts back the freshly migrated database with Ada's token in it."""
     database = ports.database.Database(url, SettableClock(START))
     with database.work() as work:
+        accounts.ensure(work.session, "ada", now=work.now)
         work.session.execute(
             t.credential.insert().values(
                 kind="api", token_hash=hash_token(API_TOKEN), person="ada", created_at=work.now
@@ -339,7 +341,7 @@ def _emptying(url: str, folder: Path) -> Callable[[], None]:
             shutil.copy(fresh, file)
 
         return copy
-    names = ", ".join(table.name for table in t.metadata.sorted_tables if table.name != "credential")
+    names = ", ".join(table.name for table in t.metadata.sorted_tables if table.name not in ("credential", "account"))
 
     def truncate() -> None:
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:

@@ -132,11 +132,12 @@ def test_a_session_cookie_is_no_way_into_the_api(api: Api) -> None:
 
 def test_a_token_of_somebody_who_left_the_policy_or_that_expired_opens_nothing(api: Api) -> None:
     with api.desk.house.database.work() as work:
-        work.session.execute(tables.credential.update().values(person="zoe"))
+        work.session.execute(tables.account.update().values(person="zoe"))
     content = is_problem(api.get("/incidents"), 401, "not_authentic")
     assert "zoe" in content["detail"]
     with api.desk.house.database.work() as work:
-        work.session.execute(tables.credential.update().values(person="ada", expires_at=work.now))
+        work.session.execute(tables.account.update().values(person="ada"))
+        work.session.execute(tables.credential.update().values(expires_at=work.now))
     is_problem(api.get("/incidents"), 401, "not_authentic")
 
 

@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from incidents import tables
-from ports.tokens import hash_token, new_token
-from tests.fixtures.desk import Desk
+from tests.fixtures.desk import Desk, add_token
 
 SCANNERS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
@@ -72,12 +71,6 @@ def test_no_scanner_acknowledges_whatever_it_asks_with(desk: Desk, *, cookies: b
 
 def sign_in(desk: Desk) -> None:
     """The preview of a person's own browser carries that person's session."""
-    token = new_token()
-    with desk.house.database.work() as work:
-        work.session.execute(
-            tables.credential.insert().values(
-                kind="signin", token_hash=hash_token(token), person="ada", created_at=work.now
-            )
-        )
+    token = add_token(desk.house, "ada", "signin")
     desk.client.post("/signin", data={"token": token})
     assert desk.client.get("/").status_code == 200, "the session is begun"

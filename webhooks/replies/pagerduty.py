@@ -14,6 +14,7 @@ from incidents.alerts import clean_line
 from incidents.book import Book
 from incidents.errors import NotFound, Refused
 from incidents.paging import person_name
+from incidents.permissions import RESPONDER
 from incidents.verbs import Actor, perform
 from ports.database import Database, Work
 from webhooks.replies.proving import once, person_of, secrets_of, signed_by
@@ -62,9 +63,9 @@ def _actor(book: Book, agent: Mapping[str, Any]) -> Actor:
     """The person of the policy; else whoever PagerDuty says it was, under a name that can be nobody's id."""
     person = person_of(book, "pagerduty", str(agent.get("id") or ""), str(agent.get("email") or ""))
     if person is not None:
-        return Actor(person, person_name(book, person), "pagerduty")
+        return Actor(person, person_name(book, person), "pagerduty", role=RESPONDER)
     name = clean_line(str(agent.get("summary") or agent.get("id") or "Somebody"), 80)
-    return Actor(f"{name} (PagerDuty)", f"{name} (PagerDuty)", "pagerduty")
+    return Actor(f"{name} (PagerDuty)", f"{name} (PagerDuty)", "pagerduty", role=RESPONDER)
 
 
 def _fields(book: Book, verb: str, subject: Mapping[str, Any]) -> dict[str, str] | None:

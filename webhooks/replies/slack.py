@@ -18,6 +18,7 @@ from incidents.answers import may_take
 from incidents.book import Book
 from incidents.errors import NotAuthentic, NotFound, Refused
 from incidents.paging import person_name
+from incidents.permissions import RESPONDER
 from incidents.verbs import Actor, perform
 from incidents.words import REPLIES
 from ports.database import Database, Work
@@ -99,7 +100,7 @@ def _do(work: Work, pressed: Pressed, book: Book) -> str:
     incident = store.find_incident(work.session, pressed.incident)
     if pressed.verb not in TOLD_VERBS and not may_take(work.session, incident.id, person):
         return REPLIES["told"].format(incident=incident.name)
-    by = Actor(person, person_name(book, person), "slack")
+    by = Actor(person, person_name(book, person), "slack", role=RESPONDER)  # whoever is paged may answer
     done = perform(work.session, pressed.verb, incident.name, by=by, fields={}, book=book, now=work.now)
     work.ring(done.bells)
     holder = store.find_incident(work.session, done.incident_id).taken_by

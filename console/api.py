@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 from sqlalchemy import select, update
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchAddress
@@ -19,6 +20,7 @@ from console.problems import answer_problems, problem
 from console.remembered import Answer, Repeatable, perform_once
 from console.routes import ROUTES, VERSION, Route
 from incidents import (
+    apitokens,
     auditlog,
     briefing,
     holdmode,
@@ -38,7 +40,7 @@ from incidents.promises import Bell
 from incidents.tables import inbox
 from incidents.units import duration
 from incidents.verbs import Actor
-from ports.database import Database, Work
+from ports.database import Database, StoreDown, Work
 
 LONGEST_BODY = 256 * 1024
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -71,6 +73,7 @@ def api(*, database: Database, book: Callable[[], Book], parse: Parse) -> Bluepr
     blueprint.add_url_rule("/<path:anything>", "nowhere", _nowhere, methods=METHODS)
     blueprint.before_request(_limit_body)
     blueprint.after_request(_keep_out_of_caches)
+    blueprint.after_request(lambda answer: _note_use(database, answer))
     answer_problems(blueprint)
     return blueprint
 
@@ -384,6 +387,15 @@ def _nowhere(anything: str) -> Response:
     """A wrong address or a wrong method: told as a problem, which Flask itself would answer as a page."""
     allowed = ADDRESSES.bind("").allowed_methods(f"/api/{anything}")
     raise MethodNotAllowed(sorted(allowed)) if allowed else NoSuchAddress()
+
+
+def _note_use(database: Database, answer: Response) -> Response:
+    """When a token was used last, to within minutes. A store that is down delays no answer that was given."""
+    used: str | None = g.pop("used_token", None)
+    if used is not None:
+        with suppress(StoreDown):
+            database.perform(lambda work: apitokens.seen(work.session, used, now=work.now))
+    return answer
 
 
 def _limit_body() -> None:

@@ -1,16 +1,24 @@
-"""In and out: a one-time link signs in by a press, never by being opened, and signing out ends the session."""
+"""In and out: a one-time link signs in by a press, a password by its form, and signing out ends the session."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
+from ipaddress import ip_address, ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
 from console.frame import Frame
+from console.session import fresh_session
+from incidents import accounts, auditlog, throttle
+from ports.database import Work
+from ports.passwords import is_password
 
 FOR_PROGRAMS = ("/api", "/hooks", "/healthz", "/readyz", "/metrics")
+WRONG = "This login and this password do not belong together. You are not signed in."
 
 
 def doors(frame: Frame) -> Blueprint:
@@ -18,29 +26,48 @@ def doors(frame: Frame) -> Blueprint:
     blueprint = Blueprint("doors", __name__)
     sessions = frame.sessions
 
-    def page(status: int = 200, **facts: Any) -> Response:
-        shown = {"good": False, "token": "", "name": "", "typed": "", "signed_out": False, **facts}
-        return frame.show(
-            "console/signin.html", now=frame.database.clock.now(), status=status, how=frame.sign_in_with, **shown
-        )
-
     @blueprint.get("/signin")
     def ask() -> Response:
         token = request.args.get("token", "")
         holder = sessions.whose(token) if token else None
         if holder is None:
-            return page(token=token, signed_out="out" in request.args)
-        return page(good=True, token=token, name=holder.actor(frame.book(), "console").name)
+            wanted = own_path(request.args.get("next", ""))
+            return frame.ask_to_sign_in(200, token=token, signed_out="out" in request.args, wanted=wanted)
+        name = holder.actor(frame.book(), "console").name
+        return frame.ask_to_sign_in(200, good=True, token=token, name=name)
 
     @blueprint.post("/signin")
     def sign_in() -> Response:
-        token = request.form.get("token", "")
         if not sessions.is_own_origin(request):
             return frame.error("foreign_form", 403)
+        if "login" in request.form:
+            return by_password()
+        token = request.form.get("token", "")
         fresh = sessions.begin(token, request.cookies.get(sessions.cookie)) if token else None
         if fresh is None:
-            return page(401, token=token or "missing")
+            return frame.ask_to_sign_in(401, token=token or "missing")
         return sessions.give(frame.go("/"), fresh)
+
+    def by_password() -> Response:
+        login, password = request.form.get("login", "").strip()[:200], request.form.get("password", "")
+        wanted = own_path(request.form.get("next", ""))
+        of = address_of(request)
+        wait = frame.database.perform(lambda work: throttle.tried(work.session, login, of, now=work.now))
+        if wait is not None:
+            return frame.ask_to_sign_in(429, fault=_too_many(wait), login=login, wanted=wanted)
+        with frame.database.read() as work:
+            account = accounts.look_up(work.session, login)
+        stored = account.password_hash if account is not None and account.disabled_at is None else None
+        if not is_password(stored, password) or account is None:  # outside of any transaction: it takes its time
+            frame.database.perform(lambda work: _note_refusal(work, account.login if account is not None else None, of))
+            return frame.ask_to_sign_in(401, fault=WRONG, login=login, wanted=wanted)
+
+        def begin(work: Work) -> str:
+            throttle.forget(work.session, login)
+            return fresh_session(work, account.login, how="password", replaced=request_cookie)
+
+        request_cookie = request.cookies.get(sessions.cookie)
+        return sessions.give(frame.go(wanted), frame.database.perform(begin))
 
     @blueprint.post("/signout")
     def sign_out() -> Response:
@@ -56,12 +83,55 @@ def doors(frame: Frame) -> Blueprint:
     return blueprint
 
 
+def own_path(text: str) -> str:
+    """Where to go after signing in: a path of ours, or the list. Nobody else's address, however it is written."""
+    strange = any(ord(each) <= 32 or each == "\\" or ord(each) == 127 for each in text)
+    if strange or not text.startswith("/") or text.startswith(("//", "/signin", "/signout")) or len(text) > 2000:
+        return "/"
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "/"
+    return "/" if parts.scheme or parts.netloc else text
+
+
+def address_of(asked: Request) -> str:
+    """Whom tries are counted for. A proxy on this machine says whom it asks for; nobody else is believed.
+
+    An IPv6 customer has a network of addresses, so the network counts.
+    """
+    told = asked.remote_addr or ""
+    try:
+        address = ip_address(told)
+        if address.is_loopback and (passed_on := asked.headers.get("X-Forwarded-For")):
+            address = ip_address(passed_on.rpartition(",")[2].strip())
+    except ValueError:
+        return told[:64]
+    return str(ip_network(f"{address}/64", strict=False)) if address.version == 6 else str(address)
+
+
+def _too_many(wait: timedelta) -> str:
+    minutes = max(1, round(wait.total_seconds() / 60))
+    return (
+        f"Too many tries. This one was not looked at; the next one counts in {minutes} min. "
+        "A one-time link signs you in at once."
+    )
+
+
+def _note_refusal(work: Work, login: str | None, of: str) -> None:
+    """In the audit where there is such an account; a login that nobody has may be a password typed amiss."""
+    if login is not None:
+        auditlog.write(
+            work.session, at=work.now, actor=login, door="console", what="signin.refused", on=login, facts={"from": of}
+        )
+
+
 def _lost(frame: Frame, error: HTTPException) -> Response | HTTPException:
     """An address that nobody serves: people get a page, programs the plain answer."""
     if request.path.startswith(FOR_PROGRAMS):
         return error
     answer = frame.http_error(error)
-    allowed = getattr(error, "valid_methods", None)
+    allowed: Any = getattr(error, "valid_methods", None)
     if allowed:
         answer.headers["Allow"] = ", ".join(sorted(allowed))
     return answer

@@ -42,6 +42,7 @@ class Frame:
         health: Callable[[], Mapping[str, Any]],
         refused: Callable[[], Sequence[Fault]],
         sign_in_with: str,
+        provider: str = "",
     ) -> None:
         self.database = database
         self.book = book
@@ -49,6 +50,7 @@ class Frame:
         self.health = health
         self.refused = refused
         self.sign_in_with = sign_in_with
+        self.provider = provider  # what people call the identity provider; empty where there is none
         self.sessions = Sessions(database, secret, public_url)
         self._said = URLSafeSerializer(secret, salt="said")
 
@@ -58,11 +60,12 @@ class Frame:
         """One page. Nothing of it is kept by caches."""
         book = self.book()
         me: SignedIn | None = g.get("signed_in")
+        by = me.holder.actor(book, "console") if me else None
         liked = likings(request.cookies)
         zone = self.zone()
         wrong = troubles(self.health()) if me else []
         shown = {
-            "me": _me(me.holder.actor(book, "console")) if me else None,
+            "me": _me(by) if by else None,
             "csrf": me.csrf if me else "",
             "path": request.path,
             "now": now.astimezone(UTC).isoformat(),
@@ -70,7 +73,7 @@ class Frame:
             "offset": offset_words(now, zone),
             "liked": liked,
             "open_now": self._open_now() if me else {"count": 0, "worst": ""},
-            "places": places(request.path, "admin", served()) if me else [],
+            "places": places(request.path, by.role, served()) if by else [],
             "refresh": refresh and request.method == "GET",
             "said": self._read_said(),
             "refusal": "",
@@ -131,7 +134,8 @@ class Frame:
             token = request.cookies.get(self.sessions.cookie)
             g.signed_in = self.sessions.read(token)
             if g.signed_in is None:
-                return self._ask_to_sign_in()
+                wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
+                return self.ask_to_sign_in(401, typed=typed_text(), wanted=wanted)
             if request.method not in ("GET", "HEAD", "OPTIONS") and not self.sessions.is_own_form(
                 request, g.signed_in.csrf
             ):
@@ -146,10 +150,15 @@ class Frame:
         def look() -> None:
             g.signed_in = self.sessions.read(request.cookies.get(self.sessions.cookie))
 
-    def _ask_to_sign_in(self) -> Response:
+    def ask_to_sign_in(self, status: int, **facts: Any) -> Response:
+        """The page with every way in, and why this one did not lead in."""
+        shown = {
+            "good": False, "signed_out": False, "token": "", "name": "", "login": "", "fault": "", "wanted": "/",
+            "typed": "", **facts,
+        }  # fmt: skip
         return self.show(
-            "console/signin.html", now=self.database.clock.now(), status=401, good=False, signed_out=False, token="",
-            name="", how=self.sign_in_with, typed=typed_text(),
+            "console/signin.html", now=self.database.clock.now(), status=status, how=self.sign_in_with,
+            provider=self.provider, **shown,
         )  # fmt: skip
 
     def _foreign_form(self) -> Response:

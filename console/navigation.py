@@ -50,7 +50,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("/accounts", "Accounts", "key", needs="admin"),
             Place("/tokens", "Tokens", "token"),
-            Place("/audit", "Audit", "seal", needs="admin"),
+            Place("/audit", "Audit", "seal", needs="operator"),
             Place("/api/docs", "API", "braces"),
         ),
     ),

@@ -9,12 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Request
+from flask import Request, g
 from sqlalchemy import Connection
 
 from console.problems import FieldFaults, NotReadable, WrongType
 from console.routes import Field
 from incidents import accounts
+from incidents.apitokens import SEEN_EVERY
 from incidents.book import Book
 from incidents.errors import NotAuthentic, NotFound
 from incidents.verbs import Actor
@@ -44,6 +45,8 @@ def actor(session: Connection, request: Request, *, book: Book, now: datetime) -
             f"This bearer token belongs to {holder.person}, who is no longer in the policy. Nothing was done. "
             "Ask for a token of your own."
         )
+    if holder.seen_at is None or holder.seen_at < now - SEEN_EVERY:
+        g.used_token = hash_token(token.strip())  # noted after the answer, so that reading waits for no write
     via = "cli" if request.headers.get("User-Agent", "").startswith("firedoor-cli/") else "api"
     return holder.actor(book, via)
 

@@ -7,12 +7,15 @@ from typing import Any
 
 from flask import Blueprint
 
+from console.accounts import account_pages
 from console.assets import assets
+from console.audit import audit_pages
 from console.deeds import deeds
 from console.doors import doors
 from console.frame import Frame
 from console.links import ReadLink, links
 from console.live import live
+from console.own import own
 from console.pages import pages
 from console.preferences import preferences
 from console.silences import silences
@@ -44,6 +47,9 @@ def console(
         deeds(frame),
         silences(frame),
         doors(frame),
+        own(frame),
+        account_pages(frame),
+        audit_pages(frame),
         links(frame, read_link),
         preferences(frame),
         live(frame, watch or Watch(database)),

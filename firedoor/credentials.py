@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 from sqlalchemy import insert, update
 
 from firedoor.settings import Settings
-from incidents import accounts
+from incidents import accounts, apitokens
 from incidents.permissions import ADMIN
 from incidents.policy import Policy
+from incidents.press import Actor
 from incidents.tables import credential
 from ports.clock import SystemClock
 from ports.database import Database, Work
 from ports.tokens import hash_token, new_token
 
-SIGN_IN_LASTS = timedelta(hours=24)
+T = TypeVar("T")
 
 
 def keep_api_token(settings: Settings, person: str) -> None:
     """Make the token of HOME/secrets/api_token valid, for that person. The table keeps its hash alone."""
     token = (settings.secrets_folder / "api_token").read_text(encoding="utf-8").strip()
-    _perform(
+    perform(
         settings,
         lambda work: _keep(work, "api", token, accounts.ensure(work.session, person, role=ADMIN, now=work.now), None),
     )
@@ -34,21 +36,32 @@ def new_sign_in(settings: Settings, person: str, *, role: str | None = None) -> 
     Whoever has no account yet gets one: an admin's where it is the first, else of that role, a responder's unless told.
     """
     token = new_token()
-    _perform(
+    perform(
         settings,
         lambda work: _keep(
-            work, "signin", token, accounts.ensure(work.session, person, role=role, now=work.now), SIGN_IN_LASTS
+            work, "signin", token, accounts.ensure(work.session, person, role=role, now=work.now), accounts.LINK_LASTS
         ),
     )
     return token
 
 
-def new_api_token(settings: Settings, person: str) -> str:
-    """A token of the JSON API that counts until it is revoked."""
+def new_api_token(
+    settings: Settings,
+    person: str,
+    *,
+    by: Actor,
+    name: str,
+    scopes: Sequence[str] | None = None,
+    days: int | None = None,
+) -> str:
+    """A token of the JSON API that counts until it is revoked, or for so many days."""
     token = new_token()
-    _perform(
-        settings, lambda work: _keep(work, "api", token, accounts.ensure(work.session, person, now=work.now), None)
-    )
+
+    def make(work: Work) -> None:
+        login = accounts.ensure(work.session, person, now=work.now)
+        apitokens.make(work.session, login, hash_token(token), name=name, scopes=scopes, days=days, by=by, now=work.now)
+
+    perform(settings, make)
     return token
 
 
@@ -70,9 +83,9 @@ def _keep(work: Work, kind: str, token: str, person: str, lasts: timedelta | Non
     )
 
 
-def _perform(settings: Settings, verb: Callable[[Work], None]) -> None:
+def perform(settings: Settings, verb: Callable[[Work], T]) -> T:
     database = Database(settings.database_url, SystemClock(), pool_size=1)
     try:
-        database.perform(verb)
+        return database.perform(verb)
     finally:
         database.close()

@@ -1,17 +1,14 @@
-"""The commands on this installation itself: its database, its users, its tokens."""
+"""The commands on this installation itself: its database; users and tokens have a file of their own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from firedoor.commands import AS_JSON
 from firedoor.surroundings import quiet_logs, settings
-
-if TYPE_CHECKING:
-    from firedoor.settings import Settings
+from firedoor.users import tokens, users
 
 
 @click.group()
@@ -69,55 +66,6 @@ def db_restore(file: Path, as_json: bool) -> None:
     said += f"What was there lies in {kept}. " if kept else ""
     said += "Where it lacks more than two minutes, Firedoor starts in hold mode: look, then `firedoor resume`."
     screen.as_json({"file": str(file), "kept": str(kept or ""), "said": said}) if as_json else screen.say(said)
-
-
-@click.group()
-def users() -> None:
-    """People who sign in to the console."""
-
-
-@users.command("signin")
-@click.argument("person")
-@AS_JSON
-def users_signin(person: str, as_json: bool) -> None:
-    """Print a link that signs PERSON in to the console, once, within a day."""
-    from firedoor import screen
-    from firedoor.credentials import new_sign_in
-
-    told = settings()
-    _see_that_known(told, person)
-    url = f"{told.public_url}/signin?token={new_sign_in(told, person)}"
-    screen.as_json({"person": person, "url": url}) if as_json else screen.say(url)
-
-
-@click.group()
-def tokens() -> None:
-    """Tokens of the JSON API."""
-
-
-@tokens.command("new")
-@click.argument("person")
-@AS_JSON
-def tokens_new(person: str, as_json: bool) -> None:
-    """Print a new API token of PERSON. Only its hash is kept: it is shown once."""
-    from firedoor import screen
-    from firedoor.credentials import new_api_token
-
-    told = settings()
-    _see_that_known(told, person)
-    token = new_api_token(told, person)
-    screen.as_json({"person": person, "token": token}) if as_json else screen.say(token)
-
-
-def _see_that_known(told: Settings, person: str) -> None:
-    from firedoor.shelf import Shelf
-    from incidents.errors import NotFound
-
-    quiet_logs()
-    people = Shelf(told).current().policy.people
-    if person not in people:
-        known = ", ".join(sorted(people)) or "nobody"
-        raise NotFound(f"The policy knows nobody called {person}. Nothing was made. It knows: {known}.")
 
 
 INSTALLATION = (db, users, tokens)

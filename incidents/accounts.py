@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
@@ -20,6 +20,7 @@ from incidents.press import Actor
 t = tables
 LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 LONGEST_NAME = 100
+LINK_LASTS = timedelta(hours=24)  # a one-time sign-in link
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,113 @@
+"""The page of accounts, for admins: who may sign in, as whom, and what each may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request
+from sqlalchemy import insert
+
+from console.frame import Frame
+from incidents import accounts, auditlog, permissions
+from incidents.errors import Refused
+from incidents.press import Actor
+from incidents.tables import credential
+from ports.database import Work
+from ports.tokens import hash_token, new_token
+
+TYPED = ("login", "name", "person", "role")
+
+
+def account_pages(frame: Frame) -> Blueprint:
+    """`/accounts`, and what is done to one of them."""
+    blueprint = Blueprint("accounts", __name__)
+
+    @blueprint.get("/accounts")
+    def all_of_them() -> Response:
+        return accounts_page(frame)
+
+    @blueprint.post("/accounts")
+    def add() -> Response:
+        typed = {name: request.form.get(name, "").strip() for name in TYPED}
+        teams, by, book = request.form.getlist("team"), frame.actor(), frame.book()
+        return _do(frame, lambda work: accounts.add(
+            work.session, typed["login"], role=typed["role"], person=typed["person"] or None, name=typed["name"],
+            teams=teams, by=by, book=book, now=work.now,
+        ), f"{typed['login']} has an account. Give them a sign-in link.")  # fmt: skip
+
+    @blueprint.post("/accounts/<login>/role")
+    def change(login: str) -> Response:
+        role, person = request.form.get("role", ""), request.form.get("person", "").strip() or None
+        teams, by, book = request.form.getlist("team"), frame.actor(), frame.book()
+        return _do(frame, lambda work: accounts.change(
+            work.session, login, role=role, person=person, teams=teams, by=by, book=book, now=work.now
+        ), f"{login} is {role} now, and signs in again.")  # fmt: skip
+
+    @blueprint.post("/accounts/<login>/disable")
+    def disable(login: str) -> Response:
+        by = frame.actor()
+        return _do(frame, lambda work: accounts.disable(work.session, login, by=by, now=work.now),
+                   f"{login} is disabled: sessions, links and tokens are over.")  # fmt: skip
+
+    @blueprint.post("/accounts/<login>/enable")
+    def enable(login: str) -> Response:
+        by = frame.actor()
+        return _do(frame, lambda work: accounts.enable(work.session, login, by=by, now=work.now),
+                   f"{login} may come in again.")  # fmt: skip
+
+    @blueprint.post("/accounts/<login>/password")
+    def forget_password(login: str) -> Response:
+        by = frame.actor()
+        return _do(frame, lambda work: accounts.set_password(work.session, login, None, by=by, now=work.now),
+                   f"{login} has no password any more, and signs in by a link.")  # fmt: skip
+
+    @blueprint.post("/accounts/<login>/signin")
+    def link(login: str) -> Response:
+        by, token = frame.actor(), new_token()
+        frame.database.perform(lambda work: _make_link(work, login, token, by))
+        return accounts_page(frame, fresh=f"{frame.public_url}/signin?token={token}", of=login, status=201)
+
+    frame.guard_sign_in(blueprint, needs="accounts")
+    frame.guard_errors(blueprint)
+    return blueprint
+
+
+def _make_link(work: Work, login: str, token: str, by: Actor) -> None:
+    account = accounts.find(work.session, login)
+    if account.disabled_at is not None:
+        raise Refused("account.disabled", f"{account.login} is disabled. No link was made. Enable it first.")
+    work.session.execute(
+        insert(credential).values(
+            kind="signin", token_hash=hash_token(token), person=account.login, created_at=work.now,
+            expires_at=work.now + accounts.LINK_LASTS,
+        )
+    )  # fmt: skip
+    auditlog.write(work.session, at=work.now, actor=by.login, door=by.via, what="account.link", on=account.login)
+
+
+def _do(frame: Frame, act: Callable[[Work], Any], said: str) -> Response:
+    try:
+        frame.database.perform(act)
+    except Refused as refused:
+        return accounts_page(frame, status=refused.status, refusal=refused.sentence)
+    return frame.go("/accounts", said)
+
+
+def accounts_page(frame: Frame, *, status: int = 200, refusal: str = "", fresh: str = "", of: str = "") -> Response:
+    """Everybody who may come in. What was typed is kept where it was refused."""
+    book = frame.book()
+    typed = {name: request.form.get(name, "") if refusal else "" for name in TYPED}
+    with frame.database.read() as work:
+        listed = [
+            {"login": row.login, "person": row.person, "name": row.name, "role": row.role, "teams": row.teams,
+             "has_password": row.password_hash is not None, "by_provider": row.subject is not None,
+             "disabled_at": row.disabled_at, "last_seen_at": row.last_seen_at,
+             "left": row.person is not None and row.person not in book.policy.people}
+            for row in accounts.everyone(work.session)
+        ]  # fmt: skip
+        return frame.show(
+            "console/accounts.html", now=work.now, status=status, refusal=refusal, listed=listed, typed=typed,
+            fresh=fresh, of=of, roles=permissions.MEANS, teams=sorted(book.policy.teams),
+            people=sorted((name, one.name or name) for name, one in book.policy.people.items()),
+        )  # fmt: skip

@@ -68,7 +68,7 @@ def account_pages(frame: Frame) -> Blueprint:
         frame.database.perform(lambda work: _make_link(work, login, token, by))
         return accounts_page(frame, fresh=f"{frame.public_url}/signin?token={token}", of=login, status=201)
 
-    frame.guard_sign_in(blueprint, needs="accounts")
+    frame.guard_sign_in(blueprint, needs="accounts", acts="accounts")
     frame.guard_errors(blueprint)
     return blueprint
 

@@ -126,7 +126,7 @@ class Frame:
         holder: Holder = g.signed_in.holder
         return holder.actor(self.book(), "console")
 
-    def guard_sign_in(self, blueprint: Blueprint, *, needs: str = "read") -> None:
+    def guard_sign_in(self, blueprint: Blueprint, *, needs: str = "read", acts: str = "respond") -> None:
         """Every page of the blueprint is for people who are signed in and may do that; every form proves itself."""
 
         @blueprint.before_request
@@ -136,11 +136,12 @@ class Frame:
             if g.signed_in is None:
                 wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
                 return self.ask_to_sign_in(401, typed=typed_text(), wanted=wanted)
-            if request.method not in ("GET", "HEAD", "OPTIONS") and not self.sessions.is_own_form(
-                request, g.signed_in.csrf
-            ):
+            if request.method in ("GET", "HEAD", "OPTIONS"):
+                allows(self.actor(), needs)
+                return None
+            if not self.sessions.is_own_form(request, g.signed_in.csrf):
                 return self._foreign_form()
-            allows(self.actor(), needs)
+            allows(self.actor(), acts)
             return None
 
     def look_who_asks(self, blueprint: Blueprint) -> None:

@@ -68,7 +68,7 @@ def own(frame: Frame) -> Blueprint:
         frame.database.perform(lambda work: apitokens.revoke(work.session, token_id, by=by, now=work.now))
         return frame.go("/tokens", f"Token {token_id} is revoked: it opens nothing any more.")
 
-    frame.guard_sign_in(blueprint, needs="own_tokens")
+    frame.guard_sign_in(blueprint, acts="own_tokens")
     frame.guard_errors(blueprint)
     return blueprint
 

@@ -26,6 +26,7 @@ NEEDS = {
     "simulate": VIEWER,
     "own_tokens": VIEWER,
     "own_password": VIEWER,
+    "respond": RESPONDER,  # whatever a form of the console does, unless its page says otherwise
     "declare": RESPONDER,
     "open_alert": RESPONDER,
     "silence": RESPONDER,

@@ -364,6 +364,7 @@ def open_alert(
     session: Connection, alert_id: int, *, severity: str | None, by: Actor, book: Book, now: datetime
 ) -> Done:
     """Open a suggested alert. The severity is prefilled from its mapping where none is given."""
+    permissions.allows(by, "open_alert")
     alert = session.execute(select(t.alert).where(t.alert.c.id == alert_id).with_for_update()).first()
     if alert is None:
         raise NotFound(f"There is no alert {alert_id}. Nothing was opened.")

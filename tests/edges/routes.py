@@ -1,0 +1,108 @@
+"""Every address of the web application, and what each role may do there: the table that a test walks."""
+
+from __future__ import annotations
+
+OPEN = "open"  # anybody: it says nothing that must be hidden, or it has a proof of its own
+VIEWER, RESPONDER, OPERATOR, ADMIN = "viewer", "responder", "operator", "admin"
+
+# Why each of these asks for no account.
+NO_ACCOUNT = {
+    ("GET", "/healthz"): "the process manager asks",
+    ("GET", "/readyz"): "the load balancer asks",
+    ("GET", "/metrics"): "Prometheus asks; it holds counts, no texts",
+    ("GET", "/api/openapi.json"): "the description of the API is the same everywhere",
+    ("GET", "/assets/<digest>/<name>"): "style and script",
+    ("GET", "/signin"): "the way in",
+    ("POST", "/signin"): "the way in",
+    ("POST", "/signout"): "the way out: it proves itself by its form",
+    ("GET", "/preferences"): "the browser's own",
+    ("POST", "/preferences"): "the browser's own",
+    ("GET", "/ack/<token>"): "the link is the proof",
+    ("POST", "/ack/<token>"): "the link is the proof",
+    ("POST", "/hooks/slack"): "signed by Slack",
+    ("POST", "/hooks/pagerduty"): "signed by PagerDuty",
+    **dict.fromkeys(
+        [(method, "/api/<path:anything>") for method in ("DELETE", "GET", "PATCH", "POST", "PUT")],
+        "there is nothing",
+    ),
+}
+
+CONSOLE = {
+    ("GET", "/"): VIEWER,
+    ("GET", "/accounts"): ADMIN,
+    ("POST", "/accounts"): ADMIN,
+    ("POST", "/accounts/<login>/disable"): ADMIN,
+    ("POST", "/accounts/<login>/enable"): ADMIN,
+    ("POST", "/accounts/<login>/password"): ADMIN,
+    ("POST", "/accounts/<login>/role"): ADMIN,
+    ("POST", "/accounts/<login>/signin"): ADMIN,
+    ("GET", "/alerts"): VIEWER,
+    ("GET", "/alerts/<int(max=9223372036854775807):alert_id>"): VIEWER,
+    ("POST", "/alerts/<int(max=9223372036854775807):alert_id>/open"): RESPONDER,
+    ("GET", "/audit"): OPERATOR,
+    ("GET", "/declare"): VIEWER,
+    ("POST", "/declare"): RESPONDER,
+    ("GET", "/i/<name>"): VIEWER,
+    ("POST", "/i/<name>/<verb>"): RESPONDER,
+    ("POST", "/i/<name>/steps/<int(max=100000):n>"): RESPONDER,
+    ("GET", "/password"): VIEWER,
+    ("POST", "/password"): VIEWER,
+    ("GET", "/people"): VIEWER,
+    ("GET", "/runbooks/<name>"): VIEWER,
+    ("GET", "/shadow"): VIEWER,
+    ("GET", "/silences"): VIEWER,
+    ("POST", "/silences"): RESPONDER,
+    ("GET", "/silences/<int(max=9223372036854775807):silence_id>"): VIEWER,
+    ("POST", "/silences/<int(max=9223372036854775807):silence_id>/lift"): RESPONDER,
+    ("GET", "/tokens"): VIEWER,
+    ("POST", "/tokens"): VIEWER,
+    ("POST", "/tokens/<int(max=9223372036854775807):token_id>/revoke"): VIEWER,
+}
+
+API = {
+    ("GET", "/alerts"): VIEWER,
+    ("GET", "/alerts/<int:id>"): VIEWER,
+    ("POST", "/alerts/<int:id>/open"): RESPONDER,
+    ("POST", "/inbox/<int:id>/replay"): OPERATOR,
+    ("GET", "/incidents"): VIEWER,
+    ("POST", "/incidents"): RESPONDER,
+    ("GET", "/incidents/<name>"): VIEWER,
+    ("POST", "/incidents/<name>/accept"): RESPONDER,
+    ("POST", "/incidents/<name>/acknowledge"): RESPONDER,
+    ("POST", "/incidents/<name>/contain"): RESPONDER,
+    ("POST", "/incidents/<name>/decline"): RESPONDER,
+    ("POST", "/incidents/<name>/escalate"): RESPONDER,
+    ("POST", "/incidents/<name>/false-alarm"): RESPONDER,
+    ("POST", "/incidents/<name>/merge"): RESPONDER,
+    ("POST", "/incidents/<name>/notes"): RESPONDER,
+    ("POST", "/incidents/<name>/override"): RESPONDER,
+    ("GET", "/incidents/<name>/pages"): VIEWER,
+    ("POST", "/incidents/<name>/reopen"): RESPONDER,
+    ("POST", "/incidents/<name>/resolve"): RESPONDER,
+    ("POST", "/incidents/<name>/roles"): RESPONDER,
+    ("POST", "/incidents/<name>/runbook"): RESPONDER,
+    ("POST", "/incidents/<name>/seen"): RESPONDER,
+    ("POST", "/incidents/<name>/separate"): RESPONDER,
+    ("POST", "/incidents/<name>/severity"): RESPONDER,
+    ("POST", "/incidents/<name>/split"): RESPONDER,
+    ("POST", "/incidents/<name>/stand-down"): RESPONDER,
+    ("POST", "/incidents/<name>/steps/<int:n>"): RESPONDER,
+    ("GET", "/incidents/<name>/timeline"): VIEWER,
+    ("POST", "/incidents/<name>/undo"): RESPONDER,
+    ("POST", "/incidents/<name>/updates"): RESPONDER,
+    ("GET", "/proposals"): VIEWER,
+    ("POST", "/resume"): OPERATOR,
+    ("POST", "/shadow/golive"): ADMIN,
+    ("GET", "/shadow/report"): VIEWER,
+    ("GET", "/silences"): VIEWER,
+    ("POST", "/silences"): RESPONDER,
+    ("GET", "/silences/<int:id>"): VIEWER,
+    ("POST", "/silences/<int:id>/lift"): RESPONDER,
+    ("POST", "/simulate"): VIEWER,
+}
+
+TABLE: dict[tuple[str, str], str] = {
+    **dict.fromkeys(NO_ACCOUNT, OPEN),
+    **CONSOLE,
+    **{(method, f"/api/v1{rule}"): role for (method, rule), role in API.items()},
+}

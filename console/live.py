@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 
@@ -224,8 +224,7 @@ class Renderings:
                 known = self._involved[look.topic] = (least, frozenset(look.involved(work)))
             while len(self._involved) > MOST_KEPT:
                 self._involved.popitem(last=False)
-        person = look.me.person if look.me.person in known[1] else ""
-        return replace(look.me, person=person, csrf=self.csrf)
+        return look.me.on_a_page(self.csrf, alone=look.me.person in known[1])
 
     def _render(self, look: Look, app: Flask, me: SignedIn) -> Cut | None:
         clock = self.frame.database.clock

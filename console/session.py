@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -30,8 +30,13 @@ class SignedIn:
     csrf: str
 
     @property
-    def login(self) -> str:
-        return self.holder.login
+    def person(self) -> str:
+        return self.holder.person or self.holder.login
+
+    def on_a_page(self, csrf: str, *, alone: bool) -> SignedIn:
+        """As much of it as a page shows that is rendered for many: oneself, or anybody of the same rights."""
+        holder = replace(self.holder, seen_at=None, expires_at=None)
+        return SignedIn(holder if alone else replace(holder, login="", person="", name=""), csrf)
 
 
 class Sessions:

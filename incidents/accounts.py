@@ -39,9 +39,7 @@ class Holder:
     def actor(self, book: Book, via: str) -> Actor:
         """Who acts. Whoever acts as a person whom the policy no longer knows only looks."""
         known = book.policy.people.get(self.person) if self.person else None
-        role = permissions.narrowed(self.role, self.scopes)
-        if known is None and permissions.reaches(role, RESPONDER):
-            role = VIEWER
+        role = VIEWER if self.person and known is None else permissions.narrowed(self.role, self.scopes)
         name = (known.name if known else "") or self.name or self.login
         return Actor(self.person or self.login, name, via, role, self.teams, self.login)
 

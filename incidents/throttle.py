@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import Connection, case, delete, update
+from sqlalchemy import Connection, case, delete, literal, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from incidents.tables import throttle
+from incidents.tables import Utc, throttle
 
 WINDOW = timedelta(minutes=15)
 OF_AN_ACCOUNT, OF_AN_ADDRESS = 10, 50  # tries a window; an address may be a whole office
@@ -47,7 +47,7 @@ def _count(session: Connection, name: str, most: int, now: datetime) -> timedelt
     counted = (
         update(throttle)
         .where(c.name == name)
-        .values(tries=case((over, 1), else_=c.tries + 1), since=case((over, now), else_=c.since))
+        .values(tries=case((over, 1), else_=c.tries + 1), since=case((over, literal(now, Utc)), else_=c.since))
         .returning(c.tries, c.since)
     )
     row = session.execute(counted).one()

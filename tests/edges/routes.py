@@ -43,6 +43,8 @@ CONSOLE = {
     ("GET", "/declare"): VIEWER,
     ("POST", "/declare"): RESPONDER,
     ("GET", "/i/<name>"): VIEWER,
+    ("GET", "/i/<name>/live"): VIEWER,
+    ("GET", "/live"): VIEWER,
     ("POST", "/i/<name>/<verb>"): RESPONDER,
     ("POST", "/i/<name>/steps/<int(max=100000):n>"): RESPONDER,
     ("GET", "/password"): VIEWER,

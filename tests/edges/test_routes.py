@@ -58,8 +58,11 @@ class Browser:
     def asks(self, method: str, path: str) -> int:
         if path.startswith("/api/"):
             body = {} if method == "POST" else None
-            return self.client.open(path, method=method, json=body, headers=self.headers).status_code
-        return self.client.open(path, method=method, data={"csrf": self.csrf} if method == "POST" else None).status_code
+            answer = self.client.open(path, method=method, json=body, headers=self.headers)
+        else:
+            answer = self.client.open(path, method=method, data={"csrf": self.csrf} if method == "POST" else None)
+        answer.close()  # a stream of a live page too
+        return answer.status_code
 
 
 def test_every_route_is_in_the_table_and_the_table_names_no_other(desk: Desk) -> None:

@@ -9,37 +9,34 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
-from sqlalchemy import select, update
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchAddress
 from werkzeug.routing import Map, Rule
 
 from console import reading
 from console.openapi import document
-from console.problems import answer_problems, problem
-from console.remembered import Answer, Repeatable, perform_once
+from console.problems import FieldFaults, answer_problems, problem
+from console.remembered import of_call
 from console.routes import ROUTES, VERSION, Route
 from incidents import (
     apitokens,
-    auditlog,
     briefing,
-    holdmode,
+    door,
     lists,
     mending,
     permissions,
+    replaying,
     shadowreport,
     silences,
-    silencing,
     simulation,
-    verbs,
 )
 from incidents.alerts import Alert
 from incidents.book import Book
-from incidents.errors import NotFound, Refused, VersionConflict
-from incidents.promises import Bell
-from incidents.tables import inbox
+from incidents.conflict import both_sides
+from incidents.errors import NotFound, VersionConflict
+from incidents.once import Answer, OtherBody, answer_once
+from incidents.press import Actor
 from incidents.units import duration
-from incidents.verbs import Actor
 from ports.database import Database, StoreDown, Work
 
 LONGEST_BODY = 256 * 1024
@@ -113,15 +110,18 @@ def _post(route: Route, database: Database, book: Book, path: Mapping[str, Any])
     version = reading.version(request, fields) if route.versioned else None
     fields.pop("version", None)
     key = reading.idempotency_key(request)
-    once = Repeatable.of(request, key) if key else None
+    once = of_call(request, key) if key else None
 
     def verb(work: Work) -> Answer:
-        return Answer(route.status, WRITES[route.name](route, Asked(work, book, by, path, fields, version)))
+        asked = Asked(work, book, by, path, fields, version)
+        return answer_once(work, once, lambda: Answer(route.status, _perform(route, asked)))
 
     try:
-        answer = perform_once(database, once, verb)
+        answer = database.perform_once(verb)
     except VersionConflict as conflict:
-        return _conflict(conflict, database, book, str(path["name"]))
+        return _conflict(conflict, database, book, verb=str(route.verb), fields=fields)
+    except OtherBody as other:
+        raise FieldFaults([("Idempotency-Key", "was used before with another body; take a new key")]) from other
     told = jsonify(answer.content)
     told.status_code = answer.status
     if "version" in answer.content:
@@ -131,11 +131,14 @@ def _post(route: Route, database: Database, book: Book, path: Mapping[str, Any])
     return told
 
 
-def _conflict(conflict: VersionConflict, database: Database, book: Book, name: str) -> Response:
-    """The refusal carries the incident as it is now, so that nobody has to ask again to see what changed."""
+def _conflict(
+    conflict: VersionConflict, database: Database, book: Book, *, verb: str, fields: Mapping[str, Any]
+) -> Response:
+    """Both sides, and the incident as it is now: nobody has to ask again to see what changed."""
     with database.read() as work:
-        facts = briefing.incident_facts(work.session, name, book=book, now=work.now)
-    return problem(409, conflict.code, conflict.sentence, incident=facts)
+        facts = briefing.incident_facts(work.session, conflict.incident, book=book, now=work.now)
+        sides = both_sides(work.session, conflict, verb=verb, fields=fields, book=book)
+    return problem(409, conflict.code, conflict.sentence, incident=facts, **sides)
 
 
 def _simulate(route: Route, database: Database, book: Book, parse: Parse) -> Response:
@@ -176,6 +179,9 @@ def _pages(asked: Asked) -> dict[str, Any]:
 
 def _alerts(asked: Asked) -> dict[str, Any]:
     filters, limit, cursor = _filters(asked.fields)
+    if team := filters.pop("team", None):
+        policy = asked.book.policy
+        filters["services"] = [one for one in policy.services if policy.team_of(one).team == team]
     return lists.alert_list(asked.work.session, filters=filters, limit=limit, cursor=cursor, now=asked.work.now)
 
 
@@ -192,6 +198,11 @@ def _silences(asked: Asked) -> dict[str, Any]:
 
 def _silence_facts(asked: Asked) -> dict[str, Any]:
     return lists.silence_facts(asked.work.session, asked.path["id"], book=asked.book, now=asked.work.now)
+
+
+def _inbox(asked: Asked) -> dict[str, Any]:
+    _, limit, cursor = _filters(asked.fields)
+    return replaying.put_aside(asked.work.session, limit=limit, cursor=cursor)
 
 
 def _shadow_report(asked: Asked) -> dict[str, Any]:
@@ -218,156 +229,38 @@ READS: Mapping[str, Callable[[Asked], dict[str, Any]]] = {
     "silences": _silences,
     "silence_facts": _silence_facts,
     "shadow_report": _shadow_report,
+    "inbox": _inbox,
     "proposals": lambda asked: {"items": mending.proposals(asked.work.session)},
 }
 
 
-# --- writing: route → the verb, and its answer ------------------------------------------------------------------------
+# --- writing: what the verb was done to → its answer ------------------------------------------------------------------
 
 
 def _perform(route: Route, asked: Asked) -> dict[str, Any]:
-    done = verbs.perform(
-        asked.work.session,
-        str(route.verb),
-        asked.path["name"],
-        by=asked.by,
-        fields=_verb_fields(route, asked),
-        version=asked.version,
-        book=asked.book,
-        now=asked.work.now,
+    """Through the one door; then what it was done to, as it is now."""
+    fields = {**asked.fields, "n": asked.path["n"]} if route.verb == "step" else asked.fields
+    on = asked.path.get("name", asked.path.get("id", ""))
+    done = door.perform(
+        asked.work, str(route.verb), on, by=asked.by, fields=fields, version=asked.version, book=asked.book
     )
-    return _done(done, asked)
+    return {**ANSWERS[done.of](done, asked), "said": done.said}
 
 
-def _verb_fields(route: Route, asked: Asked) -> dict[str, Any]:
-    if route.verb == "step":
-        return {**asked.fields, "n": asked.path["n"]}
-    if route.verb == "role":
-        return {"person": asked.by.person, **asked.fields}
-    return dict(asked.fields)
+def _incident_now(done: door.Done, asked: Asked) -> dict[str, Any]:
+    return briefing.incident_facts(asked.work.session, done.name, book=asked.book, now=asked.work.now)
 
 
-def _declare(_route: Route, asked: Asked) -> dict[str, Any]:
-    done = verbs.declare(
-        asked.work.session,
-        title=asked.fields["title"],
-        service=asked.fields.get("service"),
-        severity=asked.fields["severity"],
-        summary=asked.fields.get("summary", ""),
-        by=asked.by,
-        book=asked.book,
-        now=asked.work.now,
-    )
-    return _done(done, asked)
+def _silence_now(done: door.Done, asked: Asked) -> dict[str, Any]:
+    return lists.silence_facts(asked.work.session, int(done.name), book=asked.book, now=asked.work.now)
 
 
-def _open_alert(_route: Route, asked: Asked) -> dict[str, Any]:
-    done = verbs.open_alert(
-        asked.work.session,
-        asked.path["id"],
-        severity=asked.fields.get("severity"),
-        by=asked.by,
-        book=asked.book,
-        now=asked.work.now,
-    )
-    return _done(done, asked)
-
-
-def _silence(_route: Route, asked: Asked) -> dict[str, Any]:
-    done = silencing.silence(
-        asked.work.session,
-        matchers=asked.fields["matchers"],
-        lasts=asked.fields["for"],
-        reason=asked.fields["reason"],
-        begins=reading.moment(asked.fields["starts_at"]) if "starts_at" in asked.fields else None,
-        by=asked.by,
-        book=asked.book,
-        now=asked.work.now,
-    )
-    return _silence_done(done, asked)
-
-
-def _lift_silence(_route: Route, asked: Asked) -> dict[str, Any]:
-    done = silencing.lift(asked.work.session, asked.path["id"], by=asked.by, book=asked.book, now=asked.work.now)
-    return _silence_done(done, asked)
-
-
-def _silence_done(done: silencing.Done, asked: Asked) -> dict[str, Any]:
-    asked.work.ring(done.bells)
-    facts = lists.silence_facts(asked.work.session, done.silence_id, book=asked.book, now=asked.work.now)
-    return {**facts, "said": done.said}
-
-
-def _replay(_route: Route, asked: Asked) -> dict[str, Any]:
-    """Guarded by the state: a delivery that was taken in is never taken in again."""
-    session, delivery = asked.work.session, asked.path["id"]
-    i = inbox.c
-    again = (
-        update(inbox)
-        .where(i.id == delivery, i.state.in_(("unreadable", "ignored")))
-        .values(state="new", error=None, attempts=0, lease_until=None)
-    )
-    if session.execute(again).rowcount != 1:
-        _refuse_replay(session.execute(select(i.state).where(i.id == delivery)).scalar(), delivery)
-    auditlog.write(
-        session, at=asked.work.now, actor=asked.by.login, door=asked.by.via, what="replay", on=f"delivery {delivery}"
-    )
-    asked.work.ring([Bell("intake", delivery)])
-    return {"id": delivery, "state": "new", "said": f"Delivery {delivery} is taken in once more."}
-
-
-def _refuse_replay(state: str | None, delivery: int) -> None:
-    if state is None:
-        raise NotFound(f"There is no delivery {delivery} in the inbox. Nothing was replayed.")
-    if state == "new":
-        raise Refused(
-            "replay.waiting",
-            f"Delivery {delivery} waits to be taken in. Nothing was replayed, and nothing needs to be.",
-        )
-    raise Refused(
-        "replay.taken",
-        f"Delivery {delivery} was taken in already. Nothing was replayed: old news would undo newer news.",
-    )
-
-
-def _resume(_route: Route, asked: Asked) -> dict[str, Any]:
-    said, bells = holdmode.resume(
-        asked.work.session,
-        reason=asked.fields["reason"],
-        by=asked.by,
-        book=asked.book,
-        now=asked.work.now,
-    )
-    asked.work.ring(bells)
-    return {"said": said}
-
-
-def _golive(_route: Route, asked: Asked) -> dict[str, Any]:
-    return shadowreport.going_live(
-        asked.work.session,
-        asked.fields["name"],
-        by=asked.by,
-        book=asked.book,
-        since=_since(asked),
-        now=asked.work.now,
-    )
-
-
-def _done(done: verbs.Done, asked: Asked) -> dict[str, Any]:
-    asked.work.ring(done.bells)
-    facts = briefing.incident_facts(asked.work.session, done.name, book=asked.book, now=asked.work.now)
-    return {**facts, "said": done.said}
-
-
-WRITES: Mapping[str, Callable[[Route, Asked], dict[str, Any]]] = {
-    **{route.name: _perform for route in ROUTES if route.verb is not None},
-    "declare": _declare,
-    "open_alert": _open_alert,
-    "replay": _replay,
-    "silence": _silence,
-    "lift_silence": _lift_silence,
-    "golive": _golive,
-    "resume": _resume,
+ANSWERS: Mapping[str, Callable[[door.Done, Asked], dict[str, Any]]] = {
+    "incident": _incident_now,
+    "silence": _silence_now,
+    "delivery": lambda done, _asked: {"id": int(done.name), "state": "new"},
+    "place": lambda done, _asked: dict(done.facts),
+    "installation": lambda _done, _asked: {},
 }
 
 

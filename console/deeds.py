@@ -1,19 +1,30 @@
-"""The forms: each press goes through the verbs' one door, and what is refused keeps what was typed."""
+"""The forms: each press goes through the one door, and what is refused keeps what was typed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from console.frame import Frame
-from console.pages import alert_answer, declare_page, incident_answer
-from incidents import verbs
-from incidents.errors import NotFound, Refused
-from incidents.verbs import Done
+from console.pages import alert_answer, declare_page, incident_answer, shadow_page
+from console.putaside import put_aside_page
+from console.remembered import of_form
+from incidents import door, verbs
+from incidents.conflict import both_sides
+from incidents.errors import NotFound, Refused, VersionConflict
+from incidents.once import Answer, answer_once
 from ports.database import Work
 
 DECLARED = ("title", "service", "severity", "summary")
+WHERE = {
+    "incident": "/i/{}",
+    "silence": "/silences/{}",
+    "delivery": "/inbox",
+    "place": "/shadow",
+    "installation": "/",
+}  # where the page is that shows what was done
 
 
 def deeds(frame: Frame) -> Blueprint:
@@ -24,69 +35,96 @@ def deeds(frame: Frame) -> Blueprint:
     def press(name: str, verb: str) -> Response:
         if verb not in verbs.VERBS or verb == "step":
             raise NotFound(f"There is no verb “{verb}”. Nothing was done.")
-        return perform(frame, name, verb, fields_of(verbs.VERBS[verb].fields))
+        return press_verb(frame, name, verb, fields_of((*verbs.VERBS[verb].fields, "note")))
 
     @blueprint.post("/i/<name>/steps/<int(max=100000):n>")
     def step(name: str, n: int) -> Response:
-        return perform(frame, name, "step", {**fields_of(("outcome", "reason")), "n": str(n)})
+        return press_verb(frame, name, "step", {**fields_of(("outcome", "reason")), "n": str(n)})
 
     @blueprint.post("/alerts/<int(max=9223372036854775807):alert_id>/open")
     def open_alert(alert_id: int) -> Response:
-        severity = request.form.get("severity") or None
-        book, by = frame.book(), frame.actor()
-        try:
-            done = _do(frame, lambda work: verbs.open_alert(
-                work.session, alert_id, severity=severity, by=by, book=book, now=work.now
-            ))  # fmt: skip
-        except Refused as refused:
-            with frame.database.read() as work:
-                return alert_answer(frame, work, alert_id, status=refused.status, refusal=refused.sentence)
-        return frame.go(f"/i/{done.name}", done.said)
+        return do(
+            frame, "open_alert", alert_id, fields=fields_of(("severity",)),
+            refused=lambda work, no: alert_answer(frame, work, alert_id, status=no.status, refusal=no.sentence),
+        )  # fmt: skip
 
     @blueprint.post("/declare")
     def declare() -> Response:
         typed = {name: request.form.get(name, "").strip() for name in DECLARED}
-        book, by = frame.book(), frame.actor()
-        try:
-            done = _do(frame, lambda work: verbs.declare(
-                work.session, title=typed["title"], service=typed["service"] or None, severity=typed["severity"],
-                summary=typed["summary"], by=by, book=book, now=work.now,
-            ))  # fmt: skip
-        except Refused as refused:
-            now = frame.database.clock.now()
-            return declare_page(frame, now, typed, status=refused.status, refusal=refused.sentence)
-        return frame.go(f"/i/{done.name}", done.said)
+        return do(
+            frame, "declare", fields=typed,
+            refused=lambda work, no: declare_page(frame, work.now, typed, status=no.status, refusal=no.sentence),
+        )  # fmt: skip
+
+    @blueprint.post("/shadow/golive")
+    def golive() -> Response:
+        return do(
+            frame, "golive", fields=fields_of(("name",)),
+            refused=lambda work, no: shadow_page(frame, work, status=no.status, refusal=no.sentence),
+        )  # fmt: skip
+
+    @blueprint.post("/resume")
+    def resume() -> Response:
+        return do(
+            frame, "resume", fields=fields_of(("reason",)),
+            refused=lambda work, no: put_aside_page(frame, work, status=no.status, refusal=no.sentence),
+        )  # fmt: skip
+
+    @blueprint.post("/inbox/<int(max=9223372036854775807):delivery>/replay")
+    def replay(delivery: int) -> Response:
+        return do(
+            frame, "replay", delivery, fields={},
+            refused=lambda work, no: put_aside_page(frame, work, status=no.status, refusal=no.sentence),
+        )  # fmt: skip
 
     frame.guard_sign_in(blueprint)
     frame.guard_errors(blueprint)
     return blueprint
 
 
-def perform(frame: Frame, name: str, verb: str, fields: dict[str, str]) -> Response:
+def press_verb(frame: Frame, name: str, verb: str, fields: dict[str, Any]) -> Response:
     """One verb on one incident; then its page, with what was done or why it was not."""
+    typed = fields.get("text", "") or fields.get("note", "") or fields.get("reason", "")
+    return do(
+        frame, verb, name, fields=fields, version=_version(),
+        refused=lambda work, no: incident_answer(
+            frame, work, name, status=no.status, refusal=no.sentence, typed=typed
+        ),
+    )  # fmt: skip
+
+
+def do(
+    frame: Frame,
+    verb: str,
+    on: str | int = "",
+    *,
+    fields: Mapping[str, Any],
+    version: int | None = None,
+    refused: Callable[[Work, Refused], Response],
+) -> Response:
+    """A form through the one door, once however often its button is tapped; then the page that shows what it did."""
     book, by = frame.book(), frame.actor()
-    version = request.form.get("version", "")
-    seen = int(version) if version.isdecimal() and len(version) < 12 else None
+    once = of_form(request, g.signed_in.csrf)
+
+    def act(work: Work) -> Answer:
+        done = door.perform(work, verb, on, by=by, fields=fields, version=version, book=book)
+        return Answer(303, {"go": WHERE[done.of].format(done.name), "said": done.said})
+
     try:
-        done = _do(frame, lambda work: verbs.perform(
-            work.session, verb, name, by=by, fields=fields, version=seen, book=book, now=work.now
-        ))  # fmt: skip
-    except Refused as refused:
-        typed = fields.get("text", "") or fields.get("note", "") or fields.get("reason", "")
+        answer = frame.database.perform_once(lambda work: answer_once(work, once, lambda: act(work)))
+    except Refused as no:
         with frame.database.read() as work:
-            return incident_answer(frame, work, name, status=refused.status, refusal=refused.sentence, typed=typed)
-    return frame.go(f"/i/{done.name}", done.said)
+            if isinstance(no, VersionConflict):
+                g.conflict = both_sides(work.session, no, verb=verb, fields=fields, book=book)
+            return refused(work, no)
+    return frame.go(answer.content["go"], answer.content["said"])
 
 
-def fields_of(names: tuple[str, ...]) -> dict[str, str]:
+def _version() -> int | None:
+    version = request.form.get("version", "")
+    return int(version) if version.isdecimal() and len(version) < 12 else None
+
+
+def fields_of(names: tuple[str, ...]) -> dict[str, Any]:
     """The fields that were filled in; browsers send an empty text for the others."""
     return {name: request.form[name] for name in names if request.form.get(name, "").strip()}
-
-
-def _do(frame: Frame, verb: Callable[[Work], Done]) -> Done:
-    def act(work: Work) -> Done:
-        done = verb(work)
-        work.ring(done.bells)
-        return done
-
-    return frame.database.perform(act)

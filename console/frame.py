@@ -24,6 +24,7 @@ from incidents.errors import Fault, FiredoorError, NotAllowed, NotFound, Refused
 from incidents.permissions import NEEDS, allows, reaches
 from incidents.verbs import Actor
 from ports.database import Database, StoreDown
+from ports.tokens import new_token
 from templates.render import render
 
 SAID = "firedoor-said"  # what the last press did, shown once on the next page
@@ -67,6 +68,7 @@ class Frame:
         shown = {
             "me": _me(by) if by else None,
             "csrf": me.csrf if me else "",
+            "once": new_token(),
             "path": request.path,
             "now": now.astimezone(UTC).isoformat(),
             "zone": str(zone),
@@ -77,6 +79,7 @@ class Frame:
             "refresh": refresh and request.method == "GET",
             "said": self._read_said(),
             "refusal": "",
+            "conflict": g.get("conflict"),
             "notes": book.policy.notes,
             "policy_faults": [str(fault) for fault in self.refused()] if me else [],
             "troubles": wrong,

@@ -159,7 +159,8 @@ def _hold_mode(session: Connection) -> dict[str, Part]:
         return {}
     reason = (
         f"Since {begun:%Y-%m-%d %H:%M} UTC, on an old copy of the database: nothing of before is sent or run again "
-        f"({holdmode.given_up(session)} messages and steps were given up). `firedoor resume` ends it."
+        f"({holdmode.given_up(session)} messages and steps were given up). "
+        "`firedoor resume` ends it, and so does the console at /inbox."
     )
     return {"hold_mode": {"ok": False, "reason": reason}}
 

@@ -11,21 +11,17 @@ from sqlalchemy import Connection, select
 
 from console.facts import derived, name_of
 from console.frame import Frame
-from incidents import store, storms, tables
-from incidents.answers import may_take
+from console.remembered import of_form
+from incidents import door, store, storms, tables
 from incidents.book import Book
 from incidents.briefing import incident_facts
 from incidents.errors import Refused
+from incidents.once import Answer, answer_once
 from incidents.permissions import RESPONDER
-from incidents.verbs import Actor, Done, perform
+from incidents.press import Actor
 from incidents.words import names
 from ports.database import Work
 from ports.tokens import Signer
-
-VERBS = ("acknowledge", "seen", "decline")  # a link can say these and nothing else: it may have been forwarded
-TOLD_VERBS = (
-    "seen",
-)  # whoever is only told, a client or the leadership, can't take it or end the escalation by a link
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ def link_reader(signer: Signer) -> ReadLink:
             token, row.id, row.salt, row.person, row.incident_id, row.promise_id, row.expires_at
         ):
             return Link(fault="unknown")
-        verbs = VERBS if may_take(work.session, row.incident_id, row.person) else TOLD_VERBS
+        verbs = door.buttons(work.session, row.incident_id, row.person)
         listed = tuple(storms.of_link(work.session, row.promise_id))
         return Link(row.name, row.person, "expired" if row.expires_at <= work.now else "", verbs, listed)
 
@@ -79,22 +75,22 @@ def links(frame: Frame, read_link: ReadLink) -> Blueprint:
         verb, chosen = request.form.get("verb", ""), request.form.get("incident", "all")
         book = frame.book()
 
-        def act(work: Work) -> tuple[Link, Done | None]:
+        once = of_form(request, token)
+
+        def act(work: Work) -> str:
             link = read_link(work, token)
-            if link.fault or verb not in link.verbs:
-                return link, None
+            if link.fault:
+                return ""
             by = Actor(link.person, name_of(book, link.person), "link", role=RESPONDER)
-            if len(link.listed) > 1:
-                return link, _answer_several(work, link, verb, chosen, by=by, book=book)
-            done = perform(work.session, verb, link.incident, by=by, fields={}, book=book, now=work.now)
-            work.ring(done.bells)
-            return link, done
+            answered = answer_once(
+                work, once, lambda: Answer(200, {"said": _answer_each(work, link, verb, chosen, by=by, book=book)})
+            )
+            return str(answered.content["said"])
 
         try:
-            link, done = frame.database.perform(act)
-            result, status = (done.said, 200) if done else ("", 422 if not link.fault else 200)
+            result, status = frame.database.perform_once(act), 200
         except Refused as refused:
-            result, status = refused.sentence, 409
+            result, status = refused.sentence, refused.status
         with frame.database.read() as work:
             return _page(frame, work, read_link(work, token), result=result, status=status)
 
@@ -102,25 +98,24 @@ def links(frame: Frame, read_link: ReadLink) -> Blueprint:
     return blueprint
 
 
-def _answer_several(work: Work, link: Link, verb: str, chosen: str, *, by: Actor, book: Book) -> Done:
-    """Answer one incident of the list, or all that still take the answer: lowest id first, as locks are taken."""
+def _answer_each(work: Work, link: Link, verb: str, chosen: str, *, by: Actor, book: Book) -> str:
+    """Answer the link's incident; of a list one, or all that still take the answer: lowest id first, as locks are."""
+    if len(link.listed) < 2:
+        return door.answer(work, verb, link.incident, by=by, book=book).said
     found = [store.find_incident(work.session, name) for name in link.listed if chosen in ("all", name)]
     if not found:
         raise Refused("link.unlisted", f"This page does not list {chosen[:40]}. Nothing was changed.")
     store.lock_incidents(work.session, [one.id for one in found])
-    done: list[Done] = []
+    done: list[door.Done] = []
     refused: Refused | None = None
     for one in sorted(found, key=lambda row: row.id):
         try:
-            done.append(perform(work.session, verb, one.name, by=by, fields={}, book=book, now=work.now))
+            done.append(door.answer(work, verb, one.name, by=by, book=book))
         except Refused as no:  # over by now: nothing is asked for it any more
             refused = no
-        else:
-            work.ring(done[-1].bells)
     if not done and refused is not None:
         raise refused
-    said = done[0].said if len(done) == 1 else f"{names([one.name for one in done])}: {done[0].said}"
-    return Done(done[0].incident_id, done[0].name, [], said)
+    return done[0].said if len(done) == 1 else f"{names([one.name for one in done])}: {done[0].said}"
 
 
 def _page(frame: Frame, work: Work, link: Link, *, result: str = "", status: int = 200) -> Response:

@@ -1,12 +1,14 @@
-"""The OpenAPI 3.1 document of the API, built from the table in routes.py."""
+"""The OpenAPI 3.1 document of the API, built from the tables in routes.py and answers.py."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
 
+from console.answers import SHAPES
 from console.problems import MEDIA_TYPE
 from console.routes import ROUTES, VERSION, Field, Route
+from console.shapes import example_of, schema_of
 from incidents import permissions
 
 ABOUT = (
@@ -14,29 +16,74 @@ ABOUT = (
     "programs and a sentence for people in `detail`. Every POST accepts an `Idempotency-Key`: the first answer is "
     "given again to whoever repeats the call."
 )
-TIME = {"type": "string", "format": "date-time"}
-MAYBE_TIME = {"type": ["string", "null"], "format": "date-time"}
-MAYBE_TEXT = {"type": ["string", "null"]}
 TEXT = {"type": "string"}
-MILESTONES = (
-    "acknowledged_at",
-    "contained_at",
-    "impact_over_at",
-    "fixed_at",
-    "resolved_at",
-    "stood_down_at",
-    "closed_at",
-)
-PROBLEMS = {
-    400: "The body is not JSON",
-    401: "The bearer token is missing, unknown or expired",
-    403: "The account's role or team may not do that",
-    404: "There is no such thing",
-    409: "Not allowed now, or somebody changed it first",
-    413: "The body is longer than 256 KiB",
-    415: "The body is not application/json",
-    422: "Fields are missing or wrong: all of them are listed",
-    503: "The database can't take it now; send it again",
+TAGS = {
+    "incidents": "Incidents",
+    "proposals": "Incidents",
+    "alerts": "Alerts",
+    "simulate": "Alerts",
+    "silences": "Silences",
+    "shadow": "Shadow",
+}
+OTHERWISE = "This installation"
+ETAG = {"description": "The incident's version; send it back in `If-Match`", "schema": TEXT, "example": '"7"'}
+AGAIN = {"description": "Seconds after which to try again", "schema": TEXT, "example": "2"}
+
+# status → when it is answered, and a code and a sentence as an example of it
+PROBLEMS: dict[int, tuple[str, str, str]] = {
+    400: (
+        "The body is not JSON",
+        "not_json",
+        "The body is not JSON (Expecting value: line 1 column 1 (char 0)). Nothing was done; mend it and send it "
+        "again.",
+    ),
+    401: (
+        "The bearer token is missing, unknown or expired",
+        "not_authentic",
+        "This bearer token is unknown or has expired. Nothing was done. `firedoor tokens new PERSON` makes one.",
+    ),
+    403: (
+        "The account's role or team may not do that",
+        "permission.role",
+        "This needs the role responder; yours is viewer. Nothing was changed. An admin can change your role.",
+    ),
+    404: ("There is no such thing", "not_found", "There is no incident INC-999. Nothing was changed."),
+    409: (
+        "Not allowed now, or somebody changed it first",
+        "contain.contained",
+        "It is contained already. Nothing was changed.",
+    ),
+    413: (
+        "The body is longer than 256 KiB",
+        "request_entity_too_large",
+        "The body is longer than 256 KiB. Nothing was done; send less.",
+    ),
+    415: (
+        "The body is not application/json",
+        "wrong_content_type",
+        "The body's Content-Type is not application/json. Nothing was done; send JSON.",
+    ),
+    422: (
+        "Fields are missing or wrong: all of them are listed",
+        "malformed",
+        "Nothing was done, because the request has one fault: severity: is missing.",
+    ),
+    503: (
+        "The database can't take it now; send it again",
+        "store_down",
+        "The database can't answer now. Nothing was stored; send it again in a few seconds.",
+    ),
+}
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    409: "Conflict",
+    413: "Request Entity Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Entity",
+    503: "Service Unavailable",
 }
 
 
@@ -47,12 +94,39 @@ def document() -> dict[str, Any]:
         "info": {"title": "Firedoor", "version": "1", "description": ABOUT, "license": {"name": "Apache-2.0"}},
         "servers": [{"url": "/api/v1"}],
         "security": [{"token": []}],
+        "tags": [{"name": name} for name in dict.fromkeys([*TAGS.values(), OTHERWISE])],
         "paths": _paths(),
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {**SCHEMAS, **_body_schemas()},
+            "schemas": {**{name: schema_of(shape) for name, shape in SHAPES.items()}, **_body_schemas()},
+            "examples": {**_answer_examples(), **_problem_examples()},
         },
     }
+
+
+def _answer_examples() -> dict[str, Any]:
+    answers = {route.answer for route in ROUTES}
+    return {name: {"value": example_of(SHAPES[name], SHAPES)} for name in SHAPES if name in answers}
+
+
+def _problem_examples() -> dict[str, Any]:
+    return {f"Problem{status}": {"value": problem_example(status)} for status in PROBLEMS} | {
+        "VersionConflict": {"value": _conflict_example()}
+    }
+
+
+def problem_example(status: int) -> dict[str, Any]:
+    _, code, sentence = PROBLEMS[status]
+    errors = {"errors": [{"field": "severity", "detail": "is missing"}]} if status == 422 else {}
+    told = {"type": f"urn:firedoor:problem:{code}", "title": TITLES[status], "status": status, "code": code}
+    return {**told, "detail": sentence, **errors}
+
+
+def _conflict_example() -> dict[str, Any]:
+    whole = example_of(SHAPES["Problem"], SHAPES)
+    said = "INC-042 changed since you read it (you have version 5, it is at 7). Nothing was changed."
+    told = {"type": "urn:firedoor:problem:version_conflict", "code": "version_conflict", "detail": said}
+    return {**{name: value for name, value in whole.items() if name != "errors"}, **told}
 
 
 def _paths() -> dict[str, Any]:
@@ -66,6 +140,8 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
+        "description": f"Needs the role {route.needs}.",
+        "tags": [TAGS.get(route.path.split("/")[1], OTHERWISE)],
         "parameters": _parameters(route),
         "responses": _responses(route),
     }
@@ -76,13 +152,21 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     found = [_path_parameter(name) for name in ("name", "id", "n") if f"{{{name}}}" in route.path]
-    found += [
-        {"name": one.name, "in": "query", "description": one.about, "schema": _schema(one)} for one in route.query
-    ]
+    for one in route.query:
+        example = {"example": one.example} if one.example else {}
+        found.append({"name": one.name, "in": "query", "description": one.about, "schema": _schema(one), **example})
     if route.method == "POST":
         about = "Any text of your own; a repeat with the same one gets the first answer."
         schema = {"type": "string", "maxLength": 200}
-        found.append({"name": "Idempotency-Key", "in": "header", "description": about, "schema": schema})
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": about,
+                "schema": schema,
+                "example": "deploy-4711",
+            }
+        )
     if route.versioned:
         about = "The ETag you read; 409 if somebody changed the incident since."
         found.append({"name": "If-Match", "in": "header", "description": about, "schema": TEXT, "example": '"7"'})
@@ -126,27 +210,37 @@ def _body_schemas() -> dict[str, Any]:
 def _responses(route: Route) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "description": "Done" if route.method == "POST" else "Found",
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{route.answer}"}}},
+        "content": {
+            "application/json": {
+                "schema": {"$ref": f"#/components/schemas/{route.answer}"},
+                "examples": {route.answer: {"$ref": f"#/components/examples/{route.answer}"}},
+            }
+        },
     }
     if route.answer in ("Incident", "Done"):
-        answer["headers"] = {"ETag": {"description": "The incident's version", "schema": TEXT}}
-    return {str(route.status): answer, **{str(status): _problem(status) for status in _refusals(route)}}
+        answer["headers"] = {"ETag": ETAG}
+    return {str(route.status): answer, **{str(status): _problem(status, route) for status in _refusals(route)}}
 
 
 def _refusals(route: Route) -> list[int]:
     found = [401, 422, 503]
     if route.needs != permissions.VIEWER:
         found.append(403)
-    if "{" in route.path or route.raw:
+    if "{" in route.path or route.raw or any(one.name == "name" for one in (*route.fields, *route.query)):
         found.append(404)
     if route.method == "POST":
         found += [413] if route.raw else [400, 409, 413, 415]
     return sorted(found)
 
 
-def _problem(status: int) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": PROBLEMS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+def _problem(status: int, route: Route) -> dict[str, Any]:
+    names = [f"Problem{status}", *(["VersionConflict"] if status == 409 and route.versioned else [])]
+    content = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in names},
+    }
+    told: dict[str, Any] = {"description": PROBLEMS[status][0], "content": {MEDIA_TYPE: content}}
+    return told | ({"headers": {"Retry-After": AGAIN}} if status == 503 else {})
 
 
 def _schema(one: Field) -> dict[str, Any]:
@@ -175,159 +269,3 @@ def _object(properties: dict[str, Any], *, required: list[str] | None = None, cl
     if closed:
         schema["additionalProperties"] = False
     return schema
-
-
-def _list_of(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
-def _page_of(name: str) -> dict[str, Any]:
-    return _object(
-        {"items": _list_of({"$ref": f"#/components/schemas/{name}"}), "next": {"type": ["string", "integer", "null"]}},
-        required=["items"],
-    )
-
-
-OPEN_OBJECT = {"type": "object"}
-INCIDENT: dict[str, Any] = {
-    "id": {**TEXT, "examples": ["INC-042"]},
-    "status": {**TEXT, "enum": ["active", "contained", "resolved", "stood_down", "closed"]},
-    "status_label": TEXT,
-    "severity": {**TEXT, "examples": ["P1"]},
-    "severity_label": TEXT,
-    "title": TEXT,
-    "summary": TEXT,
-    "service": MAYBE_TEXT,
-    "team": MAYBE_TEXT,
-    "runbook": {"type": ["object", "null"]},
-    "began_at": TIME,
-    "detected_at": TIME,
-    **dict.fromkeys(MILESTONES, MAYBE_TIME),
-    "roles": OPEN_OBJECT,
-    "header": OPEN_OBJECT,
-    "alerts": _list_of(OPEN_OBJECT),
-    "changes": _list_of(OPEN_OBJECT),
-    "steps": _list_of(OPEN_OBJECT),
-    "hearing": _list_of(OPEN_OBJECT),
-    "next": {"type": ["object", "null"]},
-    "deadlines": _list_of(OPEN_OBJECT),
-    "offers": _list_of(OPEN_OBJECT),
-    "warnings": _list_of(TEXT),
-    "part_of": {"type": ["object", "null"]},
-    "parts": _list_of(OPEN_OBJECT),
-    "merged_into": MAYBE_TEXT,
-    "proposal": MAYBE_TEXT,
-    "version": {"type": "integer"},
-    "links": OPEN_OBJECT,
-}
-ALERT: dict[str, Any] = {
-    "id": {"type": "integer"},
-    "source": TEXT,
-    "fingerprint": TEXT,
-    "status": {**TEXT, "enum": ["firing", "resolved"]},
-    "title": TEXT,
-    "labels": OPEN_OBJECT,
-    "count": {"type": "integer"},
-    "decision": MAYBE_TEXT,
-    "why": TEXT,
-    "silence": {"type": ["integer", "null"], "description": "The silence that mutes it."},
-}
-SILENCE: dict[str, Any] = {
-    "id": {"type": "integer"},
-    "state": {**TEXT, "enum": ["live", "ended", "lifted"]},
-    "matchers": _list_of({"type": ["string", "array"]}),
-    "starts_at": TIME,
-    "ends_at": TIME,
-    "author": OPEN_OBJECT,
-    "reason": TEXT,
-    "recurring": {"type": "boolean"},
-    "lifted_at": MAYBE_TIME,
-    "lifted_by": {"type": ["object", "null"]},
-    "muted": {"type": "integer", "description": "Firings that woke nobody because of it."},
-    "firing": {"type": "integer", "description": "Alerts that it mutes and that fire now."},
-    "alerts": _list_of(OPEN_OBJECT),
-    "links": OPEN_OBJECT,
-}
-NEEDED_OF_A_SILENCE = ["id", "state", "matchers", "starts_at", "ends_at", "author", "reason", "muted"]
-SHADOW_REPORT: dict[str, Any] = {
-    "since": TIME,
-    "until": TIME,
-    "name": TEXT,
-    "in_shadow": _list_of(TEXT),
-    "opened": _list_of(OPEN_OBJECT),
-    "people": _list_of(OPEN_OBJECT),
-    "switches": _list_of(OPEN_OBJECT),
-    "cut": {"type": "boolean", "description": "There were more incidents; the oldest are left out."},
-}
-SCHEMAS: dict[str, Any] = {
-    "Incident": _object(INCIDENT, required=["id", "status", "severity", "title", "version"]),
-    "Done": _object(
-        {**INCIDENT, "said": {**TEXT, "description": "What was done, in one sentence."}},
-        required=["id", "status", "severity", "title", "version", "said"],
-    ),
-    "IncidentInList": _object(INCIDENT, required=["id", "status", "severity", "title"]),
-    "IncidentList": _page_of("IncidentInList"),
-    "Alert": _object(ALERT, required=["id", "source", "status", "title"]),
-    "AlertList": _page_of("Alert"),
-    "Entry": _object({"id": {"type": "integer"}, "at": TIME, "kind": TEXT, "actor": TEXT, "text": TEXT}),
-    "Timeline": _page_of("Entry"),
-    "Page": _object(
-        {
-            "person": TEXT,
-            "kind": TEXT,
-            "channel": MAYBE_TEXT,
-            "due_at": TIME,
-            "state": TEXT,
-            "attempts": _list_of(OPEN_OBJECT),
-        }
-    ),
-    "Pages": _object({"items": _list_of({"$ref": "#/components/schemas/Page"})}, required=["items"]),
-    "Silence": _object(SILENCE, required=NEEDED_OF_A_SILENCE),
-    "SilenceDone": _object(
-        {**SILENCE, "said": {**TEXT, "description": "What was done, in one sentence."}},
-        required=[*NEEDED_OF_A_SILENCE, "said"],
-    ),
-    "SilenceList": _object(
-        {
-            "items": _list_of({"$ref": "#/components/schemas/Silence"}),
-            "next": MAYBE_TEXT,
-            "windows": _list_of(OPEN_OBJECT),
-        },
-        required=["items", "windows"],
-    ),
-    "Proposals": _object(
-        {
-            "items": _list_of(
-                _object(
-                    {
-                        "rule": {**TEXT, "description": "A line for `open` in the policy."},
-                        "incidents": _list_of(TEXT),
-                        "reasons": _list_of(TEXT),
-                        "runbook": MAYBE_TEXT,
-                    }
-                )
-            )
-        },
-        required=["items"],
-    ),
-    "Simulation": _object({"alerts": _list_of(OPEN_OBJECT)}, required=["alerts"]),
-    "Resumed": _object({"said": TEXT}, required=["said"]),
-    "ShadowReport": _object(SHADOW_REPORT, required=["since", "until", "opened", "people"]),
-    "GoingLive": _object(
-        {"name": TEXT, "report": {"$ref": "#/components/schemas/ShadowReport"}, "edit": OPEN_OBJECT, "said": TEXT},
-        required=["name", "report", "edit", "said"],
-    ),
-    "Replayed": _object({"id": {"type": "integer"}, "state": TEXT, "said": TEXT}, required=["id", "state", "said"]),
-    "Problem": _object(
-        {
-            "type": {**TEXT, "format": "uri-reference"},
-            "title": TEXT,
-            "status": {"type": "integer"},
-            "code": TEXT,
-            "detail": {**TEXT, "description": "What happened, what was not done, and what to do, for people."},
-            "errors": _list_of(_object({"field": TEXT, "detail": TEXT})),
-            "incident": {"$ref": "#/components/schemas/Incident"},
-        },
-        required=["type", "title", "status", "code", "detail"],
-    ),
-}

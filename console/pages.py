@@ -142,12 +142,14 @@ def alerts_page(frame: Frame, work: Work) -> Response:
     )
 
 
-def shadow_page(frame: Frame, work: Work) -> Response:
+def shadow_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "") -> Response:
     """What shadow would have done, on one screen."""
     asked = request.args.get("since", "")
     since = asked if asked in REPORTS else "7d"
     found = shadowreport.report(work.session, since=work.now - duration(since), book=frame.book(), now=work.now)
-    return frame.show("console/shadow.html", now=work.now, report=found, since=since, spans=REPORTS)
+    return frame.show(
+        "console/shadow.html", now=work.now, status=status, refusal=refusal, report=found, since=since, spans=REPORTS
+    )
 
 
 def alert_answer(frame: Frame, work: Work, alert_id: int, *, status: int = 200, refusal: str = "") -> Response:

@@ -35,7 +35,7 @@ STATUSES: tuple[tuple[type[FiredoorError], int], ...] = (
 # Our own sentences for what werkzeug refuses before any of our code runs.
 SENTENCES = {
     400: "The request could not be read. Nothing was done; mend it and send it again.",
-    404: "There is no such address in this API. The addresses are listed at /api/openapi.json.",
+    404: "There is no such address in this API. The addresses are listed at /api/docs.",
     405: "This address does not take {method}. Nothing was done; it takes {allowed}.",
     413: "The body is longer than 256 KiB. Nothing was done; send less.",
     500: "Something broke on our side. It was logged; look at the incident before you send it again.",

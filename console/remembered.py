@@ -1,73 +1,29 @@
-"""The first answer to a POST, kept in the verb's own transaction and given again to whoever repeats the POST."""
+"""Who sends the same request twice: by the Idempotency-Key of the API, or by the mark that each page's forms carry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
+from urllib.parse import urlencode
 
 from flask import Request
-from sqlalchemy import exc, insert, select
 
-from console.problems import FieldFaults
-from incidents.tables import idempotency
-from ports.database import Database, Work
+from incidents.once import Once
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a POST answers: a status and a JSON body."""
-
-    status: int
-    content: dict[str, Any]
+MARK = "once"  # the field of a form; every page that is shown has a mark of its own
+LONGEST_MARK = 100
+OF_THE_PAGE = ("csrf", MARK)  # not of what the person asks for
 
 
-@dataclass(frozen=True, slots=True)
-class Repeatable:
+def of_call(request: Request, key: str) -> Once:
     """A POST with an Idempotency-Key. The key counts for one token and one address only."""
-
-    key: str
-    body: str
-
-    @classmethod
-    def of(cls, request: Request, key: str) -> Repeatable:
-        whose = request.headers.get("Authorization", "")
-        scope = "\n".join((whose, request.method, request.full_path, key))
-        asked = request.get_data(cache=True) + b"\n" + request.headers.get("If-Match", "").encode()
-        return cls(sha256(scope.encode("utf-8", "surrogateescape")).hexdigest(), sha256(asked).hexdigest())
-
-    def first_answer(self, work: Work) -> Answer | None:
-        i = idempotency.c
-        row = work.session.execute(select(i.status, i.answer).where(i.key == self.key)).first()
-        if row is None:
-            return None
-        if row.answer["body"] != self.body:
-            raise FieldFaults([("Idempotency-Key", "was used before with another body; take a new key")])
-        return Answer(row.status, row.answer["content"])
-
-    def remember(self, work: Work, answer: Answer) -> None:
-        work.session.execute(
-            insert(idempotency).values(
-                key=self.key, at=work.now, status=answer.status, answer={"body": self.body, "content": answer.content}
-            )
-        )
+    whose = request.headers.get("Authorization", "")
+    asked = request.get_data(cache=True) + b"\n" + request.headers.get("If-Match", "").encode()
+    return Once.of(whose, request.method, request.full_path, key, body=asked)
 
 
-def perform_once(database: Database, repeatable: Repeatable | None, verb: Callable[[Work], Answer]) -> Answer:
-    """Perform a verb, or give the first answer again. What was refused changed nothing, and is asked afresh."""
-    if repeatable is None:
-        return database.perform(verb)
-
-    def once(work: Work) -> Answer:
-        first = repeatable.first_answer(work)
-        if first is not None:
-            return first
-        answer = verb(work)
-        repeatable.remember(work, answer)
-        return answer
-
-    try:
-        return database.perform(once)
-    except exc.IntegrityError:
-        return database.perform(once)  # its twin was faster: the unique key undid ours, and its answer is there now
+def of_form(request: Request, whose: str) -> Once | None:
+    """A form that was sent: one button of one page as one person saw it. A second tap is the first one again."""
+    mark = request.form.get(MARK, "")
+    if not 0 < len(mark) <= LONGEST_MARK:
+        return None
+    asked = urlencode([pair for pair in request.form.items(multi=True) if pair[0] not in OF_THE_PAGE])
+    return Once.of("form", whose, request.path, mark, asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from incidents import permissions
@@ -22,6 +22,7 @@ class Field:
     longest: int = 10_000
     form: str = ""  # JSON Schema's format, such as date-time
     pattern: str = ""
+    example: Any = ""  # of a query; a body's stands with its route
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Route:
     name: str  # the view's name, and the operationId
     summary: str
     answer: str  # the schema's name
-    verb: str | None = None  # the verb of incidents.verbs that it performs
+    verb: str | None = None  # the verb of the one door that it performs
     fields: tuple[Field, ...] = ()
     query: tuple[Field, ...] = ()
     example: Mapping[str, Any] = field(default_factory=dict)
@@ -43,7 +44,7 @@ class Route:
 
     @property
     def versioned(self) -> bool:
-        return self.verb is not None
+        return self.verb is not None and "{name}" in self.path
 
     def rule(self) -> str:
         """The path as Flask spells it."""
@@ -66,19 +67,21 @@ REASON = Field("reason", "Why, in one sentence; it goes into the timeline.", lon
 NOTE = Field("note", "A sentence for the timeline.")
 SEVERITY = Field("severity", "A severity of the policy, such as P1.", required=True, longest=40)
 STATUSES = ("open", "ended", "active", "contained", "resolved", "stood_down", "closed")
-LIMIT = Field("limit", "How many items at most, 1 to 200; 50 unless told.", kind="integer")
-CURSOR = Field("cursor", "`next` of the page before.", pattern=r"[0-9]{1,17}(-[0-9]{1,17})?")
+LIMIT = Field("limit", "How many items at most, 1 to 200; 50 unless told.", kind="integer", example=20)
+CURSOR = Field("cursor", "`next` of the page before.", pattern=r"[0-9]{1,17}", example="41")
+CURSOR_OF_INCIDENTS = replace(CURSOR, pattern=r"[0-9]{1,17}(-[A-Za-z0-9_]{1,40})?")  # of the worst first: id-severity
+CURSOR_OF_ALERTS = replace(CURSOR, pattern=r"[0-9]{1,17}-[0-9]{1,17}", example="1767623400000000-17")
 VERSION = Field("version", "The version you read; 409 if somebody changed the incident since.", kind="integer")
 HOW_FAR_BACK = Field(
     "since", "How far back, such as 36h; 7d unless told.", pattern=r"([0-9]{1,4}[mh]|[0-9]{1,3}d)", longest=10
 )
 ABOUT_INCIDENTS = (
-    Field("severity", "Only this severity.", longest=200),
-    Field("service", "Only this service.", longest=200),
-    Field("team", "Only this team.", longest=200),
-    Field("q", "Words in the title, or a part of the name.", longest=200),
-    Field("since", "Declared at or after this time.", form="date-time", longest=40),
-    Field("until", "Declared before this time.", form="date-time", longest=40),
+    Field("severity", "Only this severity.", longest=200, example="P1"),
+    Field("service", "Only this service.", longest=200, example="checkout"),
+    Field("team", "Only this team.", longest=200, example="payments"),
+    Field("q", "Words in the title, or a part of the name.", longest=200, example="checkout"),
+    Field("since", "Declared at or after this time.", form="date-time", longest=40, example="2026-01-05T14:30:00Z"),
+    Field("until", "Declared before this time.", form="date-time", longest=40, example="2026-01-06T00:00:00Z"),
 )
 
 ROUTES: tuple[Route, ...] = (
@@ -93,7 +96,7 @@ ROUTES: tuple[Route, ...] = (
             Field("mode", "`live` unless told; `shadow` or `all`.", one_of=("live", "shadow", "all")),
             *ABOUT_INCIDENTS,
             LIMIT,
-            CURSOR,
+            CURSOR_OF_INCIDENTS,
         ),
     ),
     Route(
@@ -102,6 +105,7 @@ ROUTES: tuple[Route, ...] = (
         "declare",
         "Declare an incident",
         "Done",
+        verb="declare",
         status=201,
         fields=(
             Field("title", "What is broken, in one line.", required=True, longest=200),
@@ -259,20 +263,25 @@ ROUTES: tuple[Route, ...] = (
         query=(
             Field("decision", "Only alerts that were decided so.", one_of=("open", "suggest", "record", "silenced")),
             Field("status", "Only this status.", one_of=("firing", "resolved")),
-            Field("source", "Only this source.", longest=200),
-            Field("service", "Only this service.", longest=200),
-            Field("q", "Words in the title.", longest=200),
+            Field("source", "Only this source.", longest=200, example="alertmanager"),
+            Field("severity", "Only what was mapped to this severity.", longest=200, example="P1"),
+            Field("service", "Only this service.", longest=200, example="checkout"),
+            Field("team", "Only the services of this team.", longest=200, example="payments"),
+            Field("q", "Words in the title.", longest=200, example="disk"),
+            Field("since", "Last heard at or after this time.", form="date-time", longest=40),
+            Field("until", "Last heard before this time.", form="date-time", longest=40),
             LIMIT,
-            CURSOR,
+            CURSOR_OF_ALERTS,
         ),
     ),
-    Route("GET", "/alerts/{id}", "alert", "Read one alert: what was decided, and why", "Alert"),
+    Route("GET", "/alerts/{id}", "alert", "Read one alert: what was decided, and why", "OneAlert"),
     Route(
         "POST",
         "/alerts/{id}/open",
         "open_alert",
         "Open an incident from a suggested alert",
         "Done",
+        verb="open_alert",
         status=201,
         fields=(Field("severity", "A severity of the policy; the draft's or the mapping's unless told.", longest=40),),
         example={"severity": "P2"},
@@ -300,6 +309,7 @@ ROUTES: tuple[Route, ...] = (
         "silence",
         "Mute what meets all the matchers, from now on or later; it is recorded all the same",
         "SilenceDone",
+        verb="silence",
         status=201,
         fields=(
             Field("matchers", "Conditions as in runbooks; all must hold.", required=True, kind="array", longest=2_000),
@@ -318,6 +328,7 @@ ROUTES: tuple[Route, ...] = (
         "End a silence now: what it muted and still fires is decided anew",
         "SilenceDone",
         needs=NEEDS["lift_silence"],
+        verb="lift_silence",
     ),
     Route(
         "GET",
@@ -333,6 +344,7 @@ ROUTES: tuple[Route, ...] = (
         "resume",
         "End hold mode, after an old copy of the database was put back",
         "Resumed",
+        verb="resume",
         fields=(Field("reason", "What you looked at, in one sentence.", required=True, longest=500),),
         example={"reason": "All three open incidents were over, and are resolved"},
         needs=NEEDS["resume"],
@@ -343,6 +355,7 @@ ROUTES: tuple[Route, ...] = (
         "golive",
         "Read the report of a source, team or service, and the line of the policy that turns it live",
         "GoingLive",
+        verb="golive",
         fields=(Field("name", "A source, team or service in shadow.", required=True, longest=200), HOW_FAR_BACK),
         example={"name": "source:datadog"},
         needs=NEEDS["golive"],
@@ -371,11 +384,20 @@ ROUTES: tuple[Route, ...] = (
         },
     ),
     Route(
+        "GET",
+        "/inbox",
+        "inbox",
+        "List the deliveries that were not taken in, the newest first, each with why",
+        "Deliveries",
+        query=(LIMIT, CURSOR),
+    ),
+    Route(
         "POST",
         "/inbox/{id}/replay",
         "replay",
         "Take an unreadable delivery in once more, from its stored bytes",
         "Replayed",
+        verb="replay",
         status=202,
         needs=NEEDS["replay"],
     ),

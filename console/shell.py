@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint
 
 from console.accounts import account_pages
+from console.apidocs import apidocs
 from console.assets import assets
 from console.audit import audit_pages
 from console.deeds import deeds
@@ -18,6 +19,7 @@ from console.live import live
 from console.own import own
 from console.pages import pages
 from console.preferences import preferences
+from console.putaside import putaside
 from console.silences import silences
 from console.watching import Watch
 from incidents.book import Book
@@ -46,6 +48,7 @@ def console(
         pages(frame),
         deeds(frame),
         silences(frame),
+        putaside(frame),
         doors(frame),
         own(frame),
         account_pages(frame),
@@ -53,5 +56,6 @@ def console(
         links(frame, read_link),
         preferences(frame),
         live(frame, watch or Watch(database)),
+        apidocs(frame),
         assets(),
     ]

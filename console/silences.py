@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, request
 
+from console.deeds import do
 from console.frame import Frame
-from incidents import lists, silencing
-from incidents.alerts import clean_line
+from incidents import lists
 from incidents.calendar import to_utc
-from incidents.errors import Malformed, NotFound, Refused
+from incidents.errors import NotFound
 from ports.database import Work
 
 SPANS = ("30m", "1h", "2h", "4h", "8h", "24h", "3d", "7d", "30d")
@@ -38,27 +38,18 @@ def silences(frame: Frame) -> Blueprint:
     @blueprint.post("/silences")
     def ask() -> Response:
         typed = {name: request.form.get(name, "").strip() for name in TYPED}
-        by, book, zone = frame.actor(), frame.book(), frame.zone()
-        try:
-            done = _do(frame, lambda work: silencing.silence(
-                work.session, matchers=typed["matchers"].splitlines(), lasts=typed["for"], reason=typed["reason"],
-                begins=_begin(typed["starts_at"], zone), by=by, book=book,
-                now=work.now,
-            ))  # fmt: skip
-        except Refused as refused:
-            with frame.database.read() as work:
-                return list_page(frame, work, typed=typed, status=refused.status, refusal=refused.sentence)
-        return frame.go(f"/silences/{done.silence_id}", done.said)
+        begins = _begin(typed["starts_at"], frame.zone())
+        return do(
+            frame, "silence", fields={**typed, "matchers": typed["matchers"].splitlines(), "starts_at": begins},
+            refused=lambda work, no: list_page(frame, work, typed=typed, status=no.status, refusal=no.sentence),
+        )  # fmt: skip
 
     @blueprint.post("/silences/<int(max=9223372036854775807):silence_id>/lift")
     def lift(silence_id: int) -> Response:
-        by, book = frame.actor(), frame.book()
-        try:
-            done = _do(frame, lambda work: silencing.lift(work.session, silence_id, by=by, book=book, now=work.now))
-        except Refused as refused:
-            with frame.database.read() as work:
-                return silence_page(frame, work, silence_id, status=refused.status, refusal=refused.sentence)
-        return frame.go(f"/silences/{done.silence_id}", done.said)
+        return do(
+            frame, "lift_silence", silence_id, fields={},
+            refused=lambda work, no: silence_page(frame, work, silence_id, status=no.status, refusal=no.sentence),
+        )  # fmt: skip
 
     frame.guard_sign_in(blueprint)
     frame.guard_errors(blueprint)
@@ -103,26 +94,15 @@ def _prefilled(work: Work, alert: str) -> dict[str, str]:
     return {**empty, "matchers": "\n".join(f"{name}={_quoted(value)}" for name, value in named)}
 
 
-def _begin(typed: str, zone: ZoneInfo) -> datetime | None:
+def _begin(typed: str, zone: ZoneInfo) -> str:
     """A form says a time as a clock on the wall does, and that clock hangs where the page's times are read."""
-    if not typed:
-        return None
     try:
         read = datetime.fromisoformat(typed)
-        return to_utc(read.date(), read.time(), zone)
+        return to_utc(read.date(), read.time(), zone).isoformat()
     except (ValueError, OverflowError):
-        raise Malformed("field.starts_at", f"Nothing was silenced: `{clean_line(typed, 40)}` is no time.") from None
+        return typed  # refused by the door, as any door's would be
 
 
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
-
-
-def _do(frame: Frame, verb: Any) -> silencing.Done:
-    def act(work: Work) -> silencing.Done:
-        done: silencing.Done = verb(work)
-        work.ring(done.bells)
-        return done
-
-    return frame.database.perform(act)

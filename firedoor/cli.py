@@ -12,24 +12,31 @@ import click
 
 from firedoor import __version__
 from firedoor.commands import AS_JSON, COMMANDS
+from firedoor.completing import completion
 from firedoor.installation import INSTALLATION
 from firedoor.rehearsing import REHEARSING, contacts
 from firedoor.shadowing import shadow
 from firedoor.silences import silence
 from firedoor.surroundings import REFUSED, UNREACHABLE, settings
+from firedoor.watching import watch
 from incidents.errors import FiredoorError
 
+FOR_PROGRAMS = "firedoor.json"  # of the context: whether the answer is for a program
 EPILOG = "Exit codes: 0 done; 1 refused or faults found; 2 wrong usage; 3 can't be reached."
 
 
 class Group(click.Group):
     """Tells people in a sentence what was refused, instead of a traceback."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[FOR_PROGRAMS] = "--json" in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except FiredoorError as refused:
-            _tell(refused)
+            _tell(refused, for_programs=ctx.meta[FOR_PROGRAMS])
             sys.exit(UNREACHABLE if refused.code in ("unreachable", "store_down") else REFUSED)
         except Exception as error:
             from ports.database import is_store_down
@@ -41,13 +48,15 @@ class Group(click.Group):
             sys.exit(UNREACHABLE)
 
 
-def _tell(refused: FiredoorError) -> None:
+def _tell(refused: FiredoorError, *, for_programs: bool) -> None:
+    """The sentence, for people; with --json the problem as well, in the API's own shape."""
     from firedoor.screen import as_json, plain
 
-    problem = getattr(refused, "problem", None)
-    if problem is not None and "--json" in sys.argv:
-        as_json(problem)
+    if for_programs:
+        as_json(getattr(refused, "problem", None) or {"code": refused.code, "detail": refused.sentence})
     click.echo(plain(refused.sentence), err=True)
+    for entry in (getattr(refused, "problem", None) or {}).get("since", ()):  # of a version conflict: the other side
+        click.echo(plain(f"  {entry['at']}  {entry['text']}"), err=True)
 
 
 @click.group(
@@ -104,6 +113,6 @@ def release(as_json: bool) -> None:
     screen.as_json(told) if as_json else screen.say(told["said"])
 
 
-for command in (*REHEARSING, *INSTALLATION, *COMMANDS, shadow, silence):
+for command in (*REHEARSING, *INSTALLATION, *COMMANDS, watch, completion, shadow, silence):
     main.add_command(command)
 main.add_command(contacts, "contacts.vcf")

@@ -151,6 +151,28 @@ def replay(delivery: int, as_json: bool) -> None:
     show_answer(remote().post("inbox", delivery, "replay"), as_json)
 
 
+@click.command("inbox")
+@click.option("--limit", type=int, help="How many at most.")
+@click.option("--cursor", help="`next` of the list before.")
+@AS_JSON
+def inbox(as_json: bool, **page: Any) -> None:
+    """List the deliveries that were not taken in, each with why."""
+    from firedoor import screen
+
+    found = remote().get("inbox", **page)
+    if as_json:
+        screen.as_json(found)
+        return
+    screen.table(
+        ("id", "from", "received", "state", "why"),
+        [
+            (one["id"], one["source"], screen.moment(one["received_at"]), one["state"], one["why"])
+            for one in found["items"]
+        ],
+    )
+    say_rest(found, "None: everything that came was taken in.")
+
+
 @click.command("incidents")
 @click.option("--status", default="open", show_default=True, help="open, ended, a status, or `all`.")
 @click.option("--mode", type=click.Choice(["live", "shadow", "all"]), help="Live ones unless told.")
@@ -185,8 +207,12 @@ def incidents(as_json: bool, status: str, words: str | None, **filters: Any) -> 
 @click.option("--decision", type=click.Choice(["open", "suggest", "record", "silenced"]), help="Decided so.")
 @click.option("--status", type=click.Choice(["firing", "resolved"]), help="Only this status.")
 @click.option("--source", help="Only this source.")
+@click.option("--severity", help="Only what was mapped to this severity.")
 @click.option("--service", help="Only this service.")
+@click.option("--team", help="Only the services of this team.")
 @click.option("-q", "--words", help="Words in the title.")
+@click.option("--since", help="Last heard at or after this time.")
+@click.option("--until", help="Last heard before this time.")
 @click.option("--limit", type=int, help="How many at most.")
 @click.option("--cursor", help="`next` of the list before.")
 @AS_JSON
@@ -299,4 +325,18 @@ def say_rest(found: dict[str, Any], nothing: str) -> None:
         screen.say(f"There are more: add --cursor {found['next']}")
 
 
-COMMANDS = (incidents, show, alerts, timeline, pages, proposals, declare, open_alert, step, replay, resume, *VERBS)
+COMMANDS = (
+    incidents,
+    show,
+    alerts,
+    timeline,
+    pages,
+    proposals,
+    inbox,
+    declare,
+    open_alert,
+    step,
+    replay,
+    resume,
+    *VERBS,
+)

@@ -7,14 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import click
 import requests
 
 from firedoor import __version__
+from firedoor.addresses import LOOPBACK
 from firedoor.settings import Settings
 from incidents.errors import FiredoorError
 
 TIMEOUT = (3.05, 30)  # seconds: to connect, to answer
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _warn_of_plain_http(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        click.echo(f"{url} is not https: whoever is on the way can read the token.", err=True)
 
 
 class Unreachable(FiredoorError):
@@ -55,6 +62,7 @@ class Remote:
                 "`firedoor tokens new PERSON` makes a token."
             )
         self.token = settings.token
+        _warn_of_plain_http(self.url)
 
     def get(self, *path: object, **query: object) -> Any:
         return self._ask("GET", path, params={name: value for name, value in query.items() if value not in (None, "")})
@@ -86,6 +94,13 @@ class Remote:
             return session.request(method, address, **told)
 
     def _no_answer(self, error: requests.RequestException) -> str:
+        if isinstance(error, requests.exceptions.SSLError):
+            return (
+                f"The certificate of {self.url} is not one that this machine trusts, so nothing was sent, the token "
+                "neither. Is FIREDOOR_URL right? For a CA of your own, set REQUESTS_CA_BUNDLE to its file."
+            )
+        if isinstance(error, requests.exceptions.ProxyError):
+            return f"The proxy on the way to {self.url} does not let us through. Nothing was done. See HTTPS_PROXY."
         if isinstance(error, requests.ReadTimeout):
             return f"{self.url} did not answer in time. Whether it was done is not known: look before you repeat it."
         return (
@@ -94,6 +109,11 @@ class Remote:
         )
 
     def _read(self, answer: requests.Response) -> Any:
+        if answer.is_redirect:
+            raise Unreachable(
+                f"{self.url} sends us on to {answer.headers.get('Location', 'nowhere')[:200]}. Nothing was done, and "
+                "the token was not shown there. Set FIREDOOR_URL to the address that answers itself."
+            )
         try:
             content = answer.json()
         except ValueError as error:
@@ -101,7 +121,7 @@ class Remote:
                 f"{self.url} answered with status {answer.status_code} and without JSON: that is not Firedoor's API. "
                 "Nothing was done, as far as can be known. Is FIREDOOR_URL right?"
             ) from error
-        if answer.ok and not answer.is_redirect:
+        if answer.ok:
             return content
         if answer.status_code in (502, 503, 504):
             raise Unreachable(str(content.get("detail", f"{self.url} can't answer now. Nothing was done.")))

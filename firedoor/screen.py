@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -31,7 +31,30 @@ def say(text: object = "") -> None:
     """Lines of prose, wrapped where they have a space; a path or an address stays whole."""
     width = console().width
     for line in plain(text).splitlines() or [""]:
-        click.echo(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False, subsequent_indent="  "))
+        for row in wrapped(line, width):
+            click.echo(row)
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """A line as rows of at most so many cells: a wide character takes two. Its own indentation stays."""
+    bare = line.lstrip(" ")
+    rows, row = [], line[: len(line) - len(bare)]
+    empty = row
+    for word in _words(bare, width):
+        if row != empty and cell_len(f"{row} {word}") > width:
+            rows.append(row)
+            row = empty = "  "
+        row = f"{row}{word}" if row == empty else f"{row} {word}"
+    return [*rows, row.rstrip(" ")]
+
+
+def _words(line: str, width: int) -> Iterator[str]:
+    """Words as they stand; one of wide characters is longer than a line has room for, and has no spaces to break at."""
+    for word in line.split(" "):
+        if cell_len(word) > width - 2 and cell_len(word) > len(word):
+            yield from chop_cells(word, width - 2)
+        else:
+            yield word
 
 
 def as_json(value: Any) -> None:
@@ -47,6 +70,16 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in rows:
         shown.add_row(*(Text(plain(cell)) for cell in row))
     console().print(shown)
+
+
+def grid(rows: Iterable[tuple[str, str]]) -> Table:
+    """What is said of each thing, beside its name; for a screen that stands still."""
+    shown = Table.grid(padding=(0, 2, 0, 0))
+    shown.add_column(style="dim", no_wrap=True)
+    shown.add_column(overflow="fold", ratio=1)
+    for name, said in rows:
+        shown.add_row(Text(plain(name)), Text(plain(said)))
+    return shown
 
 
 def moment(text: str | None) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from urllib.parse import urlsplit
 
+from firedoor.addresses import address, is_elsewhere, is_url, mail_host
 from incidents.errors import FiredoorError
 
 PACKAGE_RUNBOOKS = Path(__file__).resolve().parent.parent / "runbooks"
@@ -117,7 +118,7 @@ class Settings:
     @property
     def local_url(self) -> str:
         """The web process, asked from this machine."""
-        return _address(self.host, self.port)
+        return address(self.host, self.port)
 
     @property
     def secrets_folder(self) -> Path:
@@ -166,7 +167,8 @@ class Reading:
         home = Path(self.text("HOME") or "var").expanduser().absolute()
         host = self.text("HOST") or "127.0.0.1"
         port = self.port()
-        public_url = self.url("PUBLIC_URL", ("http", "https"), "https://firedoor.example.com") or _address(host, port)
+        public_url = self.url("PUBLIC_URL", ("http", "https"), "https://firedoor.example.com") or address(host, port)
+        elsewhere = self.url("URL", ("http", "https"), "https://firedoor.example.com")
         settings = Settings(
             home=home,
             host=host,
@@ -174,13 +176,14 @@ class Reading:
             public_url=public_url,
             policy_path=self.policy_path(),
             runbooks_path=self.runbooks_path(),
-            url=self.url("URL", ("http", "https"), "https://firedoor.example.com") or public_url,
-            mail_from=self.mailbox("MAIL_FROM") or f"firedoor@{_mail_host(public_url)}",
+            url=elsewhere or public_url,
+            mail_from=self.mailbox("MAIL_FROM") or f"firedoor@{mail_host(public_url)}",
             mail_to=self.mailbox("MAIL_TO"),
             database_url=self.database_url(home),
             redis_url=self.redis_url(),
             secret_key=self.secret_key() or _first(_kept(home, "secret_key")),
-            token=self.text("TOKEN") or _first(_kept(home, "api_token")),
+            token=self.text("TOKEN")
+            or ("" if is_elsewhere(elsewhere, public_url) else _first(_kept(home, "api_token"))),
             heartbeat_url=self.url("HEARTBEAT_URL", ("http", "https"), "https://watch.example.com/ping/firedoor"),
             canary=self.text("CANARY") or "log",
             smtp_url=self.url("SMTP_URL", ("smtp", "smtps"), "smtp://user:password@mail.example.com:587"),
@@ -215,7 +218,7 @@ class Reading:
         text = self.text(short)
         if text is None:
             return None
-        if _is_url(text, schemes):
+        if is_url(text, schemes):
             return text.rstrip("/")
         # The value may hold a password: the sentence names the variable only.
         self.faults.append(
@@ -266,7 +269,7 @@ class Reading:
         if text is None:
             return None
         text = re.sub(r"^valkey(s?)://", r"redis\1://", text)
-        if text.startswith("unix:///") or _is_url(text, ("redis", "rediss")):
+        if text.startswith("unix:///") or is_url(text, ("redis", "rediss")):
             return text
         self.faults.append(
             "FIREDOOR_REDIS_URL is not the address of a Redis or Valkey. "
@@ -320,24 +323,6 @@ def _write_secret(path: Path) -> None:
         pass
     finally:
         draft.unlink()
-
-
-def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
-        return False
-
-
-def _address(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
-
-
-def _mail_host(public_url: str) -> str:
-    host = urlsplit(public_url).hostname or "localhost"
-    return host if re.search("[a-z]", host) and ":" not in host else "localhost"
 
 
 def _spoken(schemes: tuple[str, ...]) -> str:

@@ -165,12 +165,12 @@ def decline(
         return asking.new_round(session, incident, book=book, now=now, but=by)
     if incident.taken_by is not None:
         return []
-    bells = _page_next_of(session, incident, {row.audience for row in was_asked}, but=by, book=book, now=now)
-    return bells or bring_forward(session, incident, code="escalated.declined", by=by, book=book, now=now)
+    bells = _page_next_of(session, incident, {row.audience for row in was_asked}, but=by, via=via, book=book, now=now)
+    return bells or bring_forward(session, incident, code="escalated.declined", by=by, via=via, book=book, now=now)
 
 
 def _page_next_of(
-    session: Connection, incident: Row[Any], audiences: set[str], *, but: str, book: Book, now: datetime
+    session: Connection, incident: Row[Any], audiences: set[str], *, but: str, via: str, book: Book, now: datetime
 ) -> list[Bell]:
     """Page the next person of each of these audiences now, rather than at their share of the minutes."""
     rows = store.hearing_rows(session, incident)
@@ -187,7 +187,7 @@ def _page_next_of(
     if paged:
         who = names([paging.person_name(book, person) for person in dict.fromkeys(paged)])
         name = paging.person_name(book, but)
-        store.write(session, incident.id, "escalated.declined", now=now, actor=but, person=name, who=who)
+        store.write(session, incident.id, "escalated.declined", now=now, actor=but, source=via, person=name, who=who)
     return bells
 
 
@@ -217,7 +217,15 @@ def page_member(session: Connection, incident: Row[Any], person: str, audience: 
 
 
 def bring_forward(
-    session: Connection, incident: Row[Any], *, code: str, by: str, reason: str = "", book: Book, now: datetime
+    session: Connection,
+    incident: Row[Any],
+    *,
+    code: str,
+    by: str,
+    via: str,
+    reason: str = "",
+    book: Book,
+    now: datetime,
 ) -> list[Bell]:
     """Escalate at once: page whoever of the path was not paged yet in this round, whether or not somebody has it."""
     rules = store.rules_of(incident)
@@ -235,6 +243,7 @@ def bring_forward(
         code,
         now=now,
         actor=by,
+        source=via,
         person=name,
         who=f"{who} ({paging.label(book, role)})",
         reason=because(reason),
@@ -252,7 +261,7 @@ def escalate(
 ) -> list[Bell]:
     """A person brings in the next of the path now. Refused where everyone of it was paged already."""
     next_state(incident.status, "escalate")
-    bells = bring_forward(session, incident, code="escalated.person", by=by, reason=reason, book=book, now=now)
+    bells = bring_forward(session, incident, code="escalated.person", by=by, via=via, reason=reason, book=book, now=now)
     if not bells:
         raise Refused(
             "escalate.nobody_left",

@@ -44,6 +44,11 @@ class Refused(FiredoorError):
 class VersionConflict(Refused):
     """Somebody changed the incident since you read it."""
 
+    def __init__(self, code: str, sentence: str, *, incident: str = "", read: int = 0) -> None:
+        super().__init__(code, sentence)
+        self.incident = incident
+        self.read = read  # the version that the caller had read
+
 
 class NotAllowed(Refused):
     """Your account may not do that."""

@@ -215,8 +215,8 @@ def split(press: Press) -> list[Bell]:
     key = split_key(incident.name, sorted(ids))
     decided = replace(decided, group_key=key, decide="open")
     new, bells = opening.open_incident(
-        session, chosen, decided, severity=severity, person=press.by.person, begun_by="person", code="split.from",
-        said={"other": incident.name}, book=press.book, now=now,
+        session, chosen, decided, severity=severity, person=press.by.person, via=press.by.via, begun_by="person",
+        code="split.from", said={"other": incident.name}, book=press.book, now=now,
     )  # fmt: skip
     moved = move_alerts(press, incident, new, [one.id for one in chosen])
     session.execute(update(t.alert).where(t.alert.c.id.in_(moved)).values(group_key=key))

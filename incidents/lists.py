@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,11 +31,12 @@ def incident_list(
 ) -> dict[str, Any]:
     """Incidents, newest first; `status` may be `open` (live ones, worst first) or `ended`. Shadow stands apart."""
     i = t.incident
+    worst_first = filters.get("status") == "open"
     conditions = _incident_conditions(filters)
     if cursor:
-        conditions.append(i.c.id < int(cursor))
+        conditions.append(_is_after(cursor, worst_first=worst_first))
     limit = min(max(limit, 1), briefing.MOST)
-    order = [i.c.severity, i.c.id] if filters.get("status") == "open" else [i.c.id.desc()]
+    order = [i.c.severity, i.c.id] if worst_first else [i.c.id.desc()]
     rows = session.execute(select(i).where(*conditions).order_by(*order).limit(limit + 1)).all()
     shown = rows[:limit]
     soonest = _soonest(session, [row.id for row in shown if row.status in lifecycle.LIVE], book=book, now=now)
@@ -44,8 +45,21 @@ def incident_list(
             {**briefing.outline(row, book), "deadline": soonest.get(row.id), "links": {"console": f"/i/{row.name}"}}
             for row in shown
         ],
-        "next": str(shown[-1].id) if len(rows) > limit and filters.get("status") != "open" else None,
+        "next": _cursor(shown[-1], worst_first=worst_first) if len(rows) > limit else None,
     }
+
+
+def _cursor(last: Row[Any], *, worst_first: bool) -> str:
+    """Where a page ended. Of the worst first it carries the severity, which may be another one by the next page."""
+    return f"{last.id}-{last.severity}" if worst_first else str(last.id)
+
+
+def _is_after(cursor: str, *, worst_first: bool) -> Any:
+    i = t.incident.c
+    number, _, severity = cursor.partition("-")
+    if worst_first:
+        return or_(i.severity > severity, and_(i.severity == severity, i.id > int(number)))
+    return i.id < int(number)
 
 
 def _incident_conditions(filters: Mapping[str, Any]) -> list[Any]:
@@ -101,12 +115,18 @@ def alert_list(
     a = t.alert
     limit = min(max(limit, 1), briefing.MOST)
     conditions: list[Any] = []
-    for name in ("decision", "status", "service", "source"):
+    for name in ("decision", "status", "service", "source", "severity"):
         if filters.get(name):
             conditions.append(a.c[name] == filters[name])
+    if "services" in filters:
+        conditions.append(a.c.service.in_(filters["services"]))
     if filters.get("q"):
         word = f"%{_like(str(filters['q']).lower())}%"
         conditions.append(func.lower(a.c.title).like(word, escape="\\"))
+    if filters.get("since"):
+        conditions.append(a.c.last_seen_at >= filters["since"])
+    if filters.get("until"):
+        conditions.append(a.c.last_seen_at < filters["until"])
     if cursor:
         seen_at, _, last_id = cursor.partition("-")
         before = datetime.fromtimestamp(int(seen_at) / 1_000_000, UTC)
@@ -241,7 +261,10 @@ def timeline(session: Connection, name: str, *, after: int = 0, limit: int = bri
     ).all()
     shown = rows[:limit]
     superseded = _superseded(session, incident.id)
-    return {"items": [_entry(row, superseded) for row in shown], "next": shown[-1].id if len(rows) > limit else None}
+    return {
+        "items": [entry_facts(row, superseded) for row in shown],
+        "next": shown[-1].id if len(rows) > limit else None,
+    }
 
 
 def newest_entries(session: Connection, name: str, *, limit: int = briefing.MOST) -> list[dict[str, Any]]:
@@ -250,7 +273,7 @@ def newest_entries(session: Connection, name: str, *, limit: int = briefing.MOST
     e = t.timeline
     rows = session.execute(select(e).where(e.c.incident_id == incident.id).order_by(e.c.id.desc()).limit(limit)).all()
     superseded = _superseded(session, incident.id)
-    return [_entry(row, superseded) for row in rows]
+    return [entry_facts(row, superseded) for row in rows]
 
 
 def _superseded(session: Connection, incident_id: int) -> set[int]:
@@ -259,7 +282,7 @@ def _superseded(session: Connection, incident_id: int) -> set[int]:
     return set(session.execute(chosen).scalars())
 
 
-def _entry(row: Row[Any], superseded: set[int]) -> dict[str, Any]:
+def entry_facts(row: Row[Any], superseded: Collection[int] = ()) -> dict[str, Any]:
     return {
         "id": row.id,
         "at": briefing.iso(row.at),

@@ -36,6 +36,7 @@ def open_incident(
     parent: Row[Any] | None = None,
     begun_by: str | None = None,
     person: str | None = None,
+    via: str = "alert",
     title: str = "",
     summary: str = "",
     code: str = "",
@@ -51,7 +52,7 @@ def open_incident(
     silence = staleness.watch_for_silence(incident, repeat_of(alerts[0], book), n=1, now=now) if alerts else []
     with store.entries_together(session):
         _write_opening(session, incident, decided, parent=parent, code=code or f"opened.{incident.begun_by}",
-                       person=person, said=said or {}, book=book, now=now)  # fmt: skip
+                       person=person, via=via, said=said or {}, book=book, now=now)  # fmt: skip
         for alert in alerts[:1]:
             at = alert.last_seen_at
             store.write(session, incident.id, "fired", now=now, source="alert", at=at, title=alert.title)
@@ -145,6 +146,7 @@ def _write_opening(
     parent: Row[Any] | None,
     code: str,
     person: str | None,
+    via: str,
     said: dict[str, Any],
     book: Book,
     now: datetime,
@@ -157,7 +159,7 @@ def _write_opening(
         "person": paging.person_name(book, person) if person else "",
         **said,
     }
-    store.write(session, incident.id, code, now=now, actor=person or store.MACHINE, source="alert", **facts)
+    store.write(session, incident.id, code, now=now, actor=person or store.MACHINE, source=via, **facts)
     if parent is not None:
         store.write(session, incident.id, "recurrence", now=now, parent=parent.name)
     if not decided.claimed:

@@ -17,6 +17,7 @@ from incidents.words import say
 
 t = tables
 MACHINE = "firedoor"
+AS_IT_WAS = "the incident that was locked last, as it was before its next change"
 WAITING = "entries of the timeline that wait for one INSERT"
 
 
@@ -44,8 +45,24 @@ def lock_incident(session: Connection, name: str | int, *, version: int | None =
             "version_conflict",
             f"{row.name} changed since you read it (you have version {version}, it is at {row.version}). "
             "Nothing was changed. Read it again, then decide.",
+            incident=row.name,
+            read=version,
         )
+    _keep_as_it_was(session, row)
     return row
+
+
+def _keep_as_it_was(session: Connection, row: Row[Any]) -> None:
+    """For the next entry of its timeline in this unit of work: what a person had read who is too late now."""
+    was = {"version": row.version, "status": row.status, "severity": row.severity, "taken_by": row.taken_by}
+    session.info[AS_IT_WAS] = (session.get_transaction(), row.id, was)
+
+
+def _as_it_was(session: Connection, incident_id: int) -> dict[str, Any]:
+    kept = session.info.pop(AS_IT_WAS, None)
+    if kept is None or kept[0] is not session.get_transaction() or kept[1] != incident_id:
+        return {}
+    return {"was": kept[2]}
 
 
 def lock_incidents(session: Connection, ids: Iterable[int | None]) -> None:
@@ -93,7 +110,8 @@ def write(
         "hat": hat,
         "source": source,
         "text": say(code, **facts),
-        "facts": {key: value for key, value in facts.items() if isinstance(value, str | int | float | bool | list)},
+        "facts": {key: value for key, value in facts.items() if isinstance(value, str | int | float | bool | list)}
+        | _as_it_was(session, incident_id),
         "supersedes": supersedes,
     }
     waiting = session.info.get(WAITING)

@@ -143,7 +143,7 @@ def _step(press: Press) -> list[Bell]:
     if step.state == "failed" and step.on_fail == "escalate":
         incident = store.find_incident(press.session, press.incident.id)
         bells += answers.bring_forward(
-            press.session, incident, code="escalated.person", by=press.by.person,
+            press.session, incident, code="escalated.person", **press.who,
             reason=f"step {step.n} failed", book=press.book, now=press.now,
         )  # fmt: skip
     return bells
@@ -354,9 +354,11 @@ def declare(
         "open", now - now, "", severity, None, service or None, team, claimed or not service, key, mode=mode
     )
     incident, bells = opening.open_incident(
-        session, [], decided, severity=severity, begun_by="person", person=by.person, title=title, summary=summary,
-        book=book, now=now,
+        session, [], decided, severity=severity, begun_by="person", person=by.person, via=by.via, title=title,
+        summary=summary, book=book, now=now,
     )  # fmt: skip
+    facts = {"title": title, "severity": severity, "service": service or ""}
+    _audit(session, by, "declare", incident.name, why="", facts=facts, now=now)
     return Done(incident.id, incident.name, bells, f"{incident.name} is open.")
 
 
@@ -375,8 +377,8 @@ def open_alert(
         raise Refused("open.live", f"{newest.name} is open for it already. Nothing was opened.")
     chosen = _known_severity(severity or decided.proposed or "", book)
     incident, bells = opening.open_incident(
-        session, [alert], decided, severity=chosen, begun_by="person", person=by.person, code="opened.suggestion",
-        parent=newest, book=book, now=now,
+        session, [alert], decided, severity=chosen, begun_by="person", person=by.person, via=by.via,
+        code="opened.suggestion", parent=newest, book=book, now=now,
     )  # fmt: skip
     session.execute(
         t.alert.update()

@@ -16,7 +16,7 @@ from console.openapi import document
 from console.routes import ROUTES
 from incidents import tables
 from ports.database import Database
-from tests.fixtures.desk import Desk
+from tests.fixtures.desk import CAST, Desk, OpenDesk
 from tests.fixtures.waiting import free_port
 
 CHECKOUT = {"title": "Card payments fail", "severity": "P1", "service": "checkout", "summary": "Since lunch"}
@@ -91,7 +91,7 @@ def test_a_declared_incident_can_be_read_listed_and_worked_on(api: Api) -> None:
 def test_every_verb_of_the_table_is_answered_by_a_done_or_a_sentence(api: Api) -> None:
     api.declared()
     for route in ROUTES:
-        if route.verb is None:
+        if not route.versioned:
             continue
         path = route.path.replace("{name}", "INC-001").replace("{n}", "1")
         answer = api.post(path, dict(route.example))
@@ -208,6 +208,77 @@ def test_whoever_read_an_older_version_gets_the_incident_as_it_is_now(api: Api) 
     is_problem(api.post("/incidents/INC-001/notes", {"text": "me"}, If_Match="W/x"), 422, "malformed")
     api.desk.settle()
     api.desk.news()
+
+
+def test_a_conflict_shows_what_was_read_what_stands_now_and_who_did_what_in_between(api: Api) -> None:
+    api.declared()
+    read = api.get("/incidents/INC-001").get_json()
+    token, api.token = api.token, api.desk.token_of("ben")
+    api.post("/incidents/INC-001/acknowledge")
+    api.post("/incidents/INC-001/notes", {"text": "It is the disk"})
+    api.token = token
+
+    asked = {"severity": "P2", "reason": "Only staff", "version": read["version"]}
+    told = is_problem(api.post("/incidents/INC-001/severity", asked), 409, "version_conflict")
+
+    assert told["yours"] == {
+        "version": read["version"], "status": "active", "severity": "P1", "taken_by": None, "verb": "severity",
+        "fields": {"severity": "P2", "reason": "Only staff"},
+    }  # fmt: skip
+    assert told["theirs"]["taken_by"] == {"id": "ben", "name": "Ben"}
+    assert told["theirs"]["version"] == told["incident"]["version"] > read["version"]
+    assert next(one["text"] for one in told["since"] if one["actor"] == "ben") == "Ben has it. Escalation has stopped."
+    assert told["since"][-1]["text"] == "It is the disk"
+    api.desk.settle()
+    api.desk.news()
+
+
+def test_the_worst_first_are_walked_by_their_cursor_too(api: Api) -> None:
+    for n, severity in enumerate(("P3", "P1", "P2", "P1", "P3")):
+        api.post("/incidents", {"title": f"Number {n}", "severity": severity, "service": f"s{n}"})
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = api.get(f"/incidents?status=open&limit=2&cursor={cursor}").get_json()
+        seen += [one["severity"] for one in page["items"]]
+        cursor = page["next"]
+    assert seen == ["P1", "P1", "P2", "P3", "P3"]
+    for path in ("/incidents?cursor=1-2-3", "/alerts?cursor=5", "/silences?cursor=1-2", "/inbox?cursor=x"):
+        is_problem(api.get(path), 422, "malformed")
+    api.desk.settle()
+    api.desk.news()
+
+
+def test_alerts_are_found_by_team_severity_and_time(open_desk: OpenDesk) -> None:
+    desk = open_desk(CAST, more="services: {shop: {name: Shop, team: default, match: ['service=\"shop\"']}}\n")
+    desk.alertmanager_says(labels={"alertname": "DiskFills", "service": "shop", "severity": "warning"})
+    desk.alertmanager_says(labels={"alertname": "QueueGrows", "service": "else", "severity": "warning"})
+    found = {
+        query: [one["title"] for one in desk.api("GET", f"/alerts?{query}")["items"]]
+        for query in (
+            "team=default",
+            "team=nobody",
+            "severity=P3",
+            "since=2026-11-21T14:38:00Z",
+            "until=2026-11-21T14:38:00Z",
+        )
+    }
+    disk, queue = "DiskFills is wrong", "QueueGrows is wrong"
+    assert found == {
+        "team=default": [disk],
+        "team=nobody": [],
+        "severity=P3": [queue, disk],
+        "since=2026-11-21T14:38:00Z": [],
+        "until=2026-11-21T14:38:00Z": [queue, disk],
+    }
+
+
+def test_the_document_can_be_read_as_a_page_before_there_is_a_token(api: Api) -> None:
+    for path in ("/api", "/api/docs"):
+        answer = api.desk.client.get(path)
+        page = answer.get_data(as_text=True)
+        assert answer.status_code == 200
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert all(f'id="{route.name}"' in page for route in ROUTES)
 
 
 def test_a_repeat_with_the_same_key_gets_the_first_answer_and_does_nothing(api: Api) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import structlog
 from werkzeug.datastructures import Headers
 
-from incidents import showing, store
+from incidents import door, showing, store
 from incidents.alerts import clean_line
 from incidents.book import Book
 from incidents.errors import NotFound, Refused
 from incidents.paging import person_name
 from incidents.permissions import RESPONDER
-from incidents.verbs import Actor, perform
+from incidents.press import Actor
 from ports.database import Database, Work
 from webhooks.replies.proving import once, person_of, secrets_of, signed_by
 
@@ -50,8 +50,7 @@ def take(raw: bytes, headers: Headers, *, database: Database, book: Book, public
     def act(work: Work) -> None:
         if store.lock_incident(work.session, name).round != round_:
             return  # an earlier round's incident there says nothing about the present one here
-        done = perform(work.session, verb, name, by=by, fields=fields, book=book, now=work.now)
-        work.ring(done.bells)
+        door.perform(work, verb, name, by=by, fields=fields, book=book)
 
     try:
         once(database, key, act)

@@ -6,11 +6,9 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
-from sqlalchemy import exc, insert, select
-
 from incidents.book import Book
 from incidents.errors import NotAuthentic
-from incidents.tables import idempotency
+from incidents.once import Answer, Once, answer_once
 from ports.database import Database, Work
 
 UNSIGNED = (
@@ -55,12 +53,8 @@ def person_of(book: Book, kind: str, *known_as: str) -> str | None:
 def once(database: Database, key: str, act: Callable[[Work], None]) -> None:
     """Act, unless the same answer was taken before: senders repeat what they are not sure of."""
 
-    def first(work: Work) -> None:
-        if work.session.execute(select(idempotency.c.id).where(idempotency.c.key == key)).first() is None:
-            work.session.execute(insert(idempotency).values(key=key, at=work.now, status=200, answer={}))
-            act(work)
+    def answer(work: Work) -> Answer:
+        act(work)
+        return Answer(200, {})
 
-    try:
-        database.perform(first)
-    except exc.IntegrityError:
-        database.perform(first)  # its twin was faster: the unique key undid ours
+    database.perform_once(lambda work: answer_once(work, Once(key), lambda: answer(work)))

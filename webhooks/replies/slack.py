@@ -12,14 +12,13 @@ from urllib.parse import parse_qs
 import structlog
 from werkzeug.datastructures import Headers
 
-from incidents import showing, store
+from incidents import door, showing, store
 from incidents.alerts import clean_line
-from incidents.answers import may_take
 from incidents.book import Book
 from incidents.errors import NotAuthentic, NotFound, Refused
 from incidents.paging import person_name
 from incidents.permissions import RESPONDER
-from incidents.verbs import Actor, perform
+from incidents.press import Actor
 from incidents.words import REPLIES
 from ports.database import Database, Work
 from webhooks.replies.proving import UNSIGNED, once, person_of, secrets_of, signed_by
@@ -27,8 +26,6 @@ from webhooks.replies.proving import UNSIGNED, once, person_of, secrets_of, sign
 log = structlog.get_logger()
 OLDEST = timedelta(minutes=5)
 ACTION = "firedoor."
-VERBS = ("acknowledge", "seen", "decline")
-TOLD_VERBS = ("seen",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def _pressed(channel: str, payload: str) -> Iterator[Pressed]:
         for action in actions:
             verb = str(action.get("action_id", "")).removeprefix(ACTION)
             incident, _, _ = str(action.get("value", "")).rpartition("/r")
-            if verb in VERBS and incident:
+            if verb in door.BUTTONS and incident:
                 seed = [said["user"]["id"], said.get("container"), action["action_id"], action["action_ts"]]
                 key = f"slack:{sha256(json.dumps(seed, sort_keys=True).encode()).hexdigest()}"
                 room = said.get("channel") or {}
@@ -97,13 +94,9 @@ def _do(work: Work, pressed: Pressed, book: Book) -> str:
     person = person_of(book, "slack", pressed.user)
     if person is None:
         return REPLIES["nobody"].format(user=clean_line(pressed.user, 40))
-    incident = store.find_incident(work.session, pressed.incident)
-    if pressed.verb not in TOLD_VERBS and not may_take(work.session, incident.id, person):
-        return REPLIES["told"].format(incident=incident.name)
-    by = Actor(person, person_name(book, person), "slack", role=RESPONDER)  # whoever is paged may answer
-    done = perform(work.session, pressed.verb, incident.name, by=by, fields={}, book=book, now=work.now)
-    work.ring(done.bells)
-    holder = store.find_incident(work.session, done.incident_id).taken_by
+    by = Actor(person, person_name(book, person), "slack", role=RESPONDER)
+    done = door.answer(work, pressed.verb, pressed.incident, by=by, book=book)
+    holder = store.find_incident(work.session, done.name).taken_by
     if pressed.verb == "acknowledge" and holder != person:
         return REPLIES["late"].format(holder=person_name(book, holder))
     return done.said

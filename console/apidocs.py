@@ -27,7 +27,6 @@ def apidocs(frame: Frame) -> Blueprint:
             "console/apidocs.html",
             now=frame.database.clock.now(),
             groups=groups(),
-            about=document()["info"]["description"],
             base=f"{frame.public_url}/api/v1",
             problem=_pretty(problem_example(422)),
         )
@@ -58,10 +57,7 @@ def _call(path: str, method: str, operation: Mapping[str, Any], components: Mapp
         "needs": operation["description"],
         "fields": [*_parameters(operation), *(_fields(body, components) if body else [])],
         "curl": _curl(path, method, operation, body),
-        "answers": [
-            {"status": status, "when": answer["description"], "example": _example(answer, components)}
-            for status, answer in operation["responses"].items()
-        ],
+        "answers": [_answer(status, answer, components) for status, answer in operation["responses"].items()],
     }
 
 
@@ -120,10 +116,17 @@ def _curl(path: str, method: str, operation: Mapping[str, Any], body: Mapping[st
     return " \\\n".join(lines)
 
 
-def _example(answer: Mapping[str, Any], components: Mapping[str, Any]) -> str:
+def _answer(status: str, answer: Mapping[str, Any], components: Mapping[str, Any]) -> dict[str, Any]:
     content = next(iter(answer["content"].values()))
     name = next(iter(content["examples"].values()))["$ref"].rpartition("/")[2]
-    return _pretty(components["examples"][name]["value"])
+    example = components["examples"][name]["value"]
+    is_refusal = not status.startswith("2")
+    return {
+        "status": status,
+        "when": answer["description"],
+        "refusal": example if is_refusal else None,
+        "example": "" if is_refusal else _pretty(example),
+    }
 
 
 def _pretty(value: Any) -> str:

@@ -68,7 +68,7 @@ class Frame:
         shown = {
             "me": _me(by) if by else None,
             "csrf": me.csrf if me else "",
-            "once": new_token(),
+            "once": g.get("once") or new_token(),  # the mark of this page's forms: a second tap is known by it
             "path": request.path,
             "now": now.astimezone(UTC).isoformat(),
             "zone": str(zone),

@@ -26,6 +26,7 @@ from incidents import hats, store
 from incidents.errors import NotFound
 from incidents.stamps import LIST, Stamp, read_stamp, stamps
 from ports.database import Work
+from ports.tokens import new_token
 
 BEAT_EVERY = 5.0  # seconds: a browser that went away is noticed at the next word to it
 ENDS_AFTER = 60.0  # seconds; the browser asks again by itself, and its session is looked at anew
@@ -170,7 +171,9 @@ def words(renderings: Renderings, watch: Watch, look: Look, app: Flask, stamp: S
         cut = renderings.of(look, app, known)
         if cut is None:
             return
-        yield change(cut, seen, had).replace(renderings.csrf, look.me.csrf).encode()
+        yield (
+            change(cut, seen, had).replace(renderings.csrf, look.me.csrf).replace(renderings.once, new_token()).encode()
+        )
         seen, had = cut.stamp, cut.digests
         watch.pause(REST_AFTER)
 
@@ -194,6 +197,7 @@ class Renderings:
     def __init__(self, frame: Frame, watch: Watch) -> None:
         self.frame = frame
         self.csrf = secrets.token_hex(16)  # stands where each reader's own form token goes
+        self.once = secrets.token_hex(16)  # and where the mark goes by which a second tap is known
         self._watch = watch
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str, SignedIn], Cut] = OrderedDict()
@@ -231,7 +235,7 @@ class Renderings:
         self._watch.pause(self._free_at - clock.monotonic())
         began = clock.monotonic()
         with app.test_request_context(look.path, headers={"Cookie": look.liked}), self.frame.database.read() as work:
-            g.signed_in = me
+            g.signed_in, g.once = me, self.once
             page = look.render(work)
         self._free_at = clock.monotonic() + (clock.monotonic() - began) * (RENDERING_SHARE - 1)
         return cut_page(page.get_data(as_text=True)) if page.status_code == 200 else None

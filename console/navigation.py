@@ -40,6 +40,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         "Watch",
         (
             Place("/health", "Health", "heart"),
+            Place("/inbox", "Put aside", "list", needs="operator"),
             Place("/shadow", "Shadow", "shadow"),
             Place("/funnel", "Alert funnel", "funnel"),
             Place("/wall", "Wallboard", "screen"),

@@ -321,5 +321,21 @@ def test_a_verb_that_is_refused_is_refused_in_the_same_words_by_every_door(doors
     assert (desk.incident(name)["version"], _newest(desk)) == before
 
 
+@pytest.mark.parametrize("role", ["viewer", "responder"])
+def test_whoever_may_not_is_refused_in_the_same_words_by_every_door_of_an_account(doors: Doors, role: str) -> None:
+    """A link and a button of a message are a responder's, whatever the account: who is paged may answer."""
+    name = declared(doors.desk, 0)
+    with doors.desk.house.database.work() as work:
+        work.session.execute(tables.account.update().values(role=role))
+    before = _newest(doors.desk)
+    higher = {"replay", "resume", "golive"}
+    for verb in higher if role == "responder" else [*verbs.VERBS, *door.OTHERS.keys() - higher]:
+        on = name if verb in verbs.VERBS else NEVER_THERE
+        told = [doors.use(one, verb, on, TABLE[verb].refused) for one in PEOPLE]
+        assert {one.code for one in told} == {"", "permission.role"}, verb
+        assert all(_same(one.said, told[1].said) for one in told), (verb, told)
+    assert _newest(doors.desk) == before
+
+
 def _same(said: str, sentence: str) -> bool:
     return " ".join(sentence.split()) in " ".join(said.split())

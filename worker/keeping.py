@@ -310,9 +310,10 @@ class Keeper:
                 return Ended(prepared.state, prepared.why, getattr(prepared, "after", None))
             if shadow.keeps_back(work.session, row, prepared):
                 return KeptBack("cancelled", shadow.would_have(row, prepared, self.book()))
-            rest = None if row.dangerous else promises.rest_due(work.session, row, now=work.now)
-            if rest is not None:
-                return Ended("later", "its last tries may all have arrived", rest)
+            if not row.dangerous and not prepared.facts.get("is_late"):  # its second provider has had no try yet
+                rest = promises.rest_due(work.session, row, now=work.now)
+                if rest is not None:
+                    return Ended("later", "its last tries may all have arrived", rest)
         return prepared
 
     def _act(self, row: Row[Any], prepared: Prepared) -> Outcome | NotNow:

@@ -15,10 +15,10 @@ SLOW = 2.0  # seconds; a provider answers after a few tenths
 
 @dataclass
 class _Room:
-    """One channel's sends: when each began, and whether the last that ended was slow."""
+    """One channel's sends: when each under way began, and how many of those that ended last were slow, in a row."""
 
     began: dict[int, float] = field(default_factory=dict)
-    was_slow: bool = False
+    slow_in_a_row: int = 0
     counted: int = 0
 
 
@@ -46,8 +46,9 @@ class Rooms:
         now = time.monotonic()
         with self._lock:
             room = self._rooms.setdefault(name, _Room())
-            hangs = room.was_slow or any(now - began > self.slow for began in room.began.values())
-            if len(room.began) >= (self.few if hangs else self.most):
+            # One answer that is lost is not a provider that hangs: as many as may be tried on it must be slow.
+            slow = room.slow_in_a_row + sum(now - began > self.slow for began in room.began.values())
+            if len(room.began) >= (self.few if slow >= self.few else self.most):
                 return None
             room.counted += 1
             room.began[room.counted] = now
@@ -56,4 +57,5 @@ class Rooms:
     def _leave(self, name: str, ticket: int) -> None:
         with self._lock:
             room = self._rooms[name]
-            room.was_slow = time.monotonic() - room.began.pop(ticket) > self.slow
+            is_slow = time.monotonic() - room.began.pop(ticket) > self.slow
+            room.slow_in_a_row = room.slow_in_a_row + 1 if is_slow else 0

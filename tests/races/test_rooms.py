@@ -70,3 +70,14 @@ def test_a_channel_that_hung_has_little_room_until_it_answers_quickly_again() ->
         assert (probe, more) == (True, False)
     with rooms.place("push") as first, rooms.place("push") as second, rooms.place("push") as third:
         assert (first, second, third) == (True, True, True)
+
+
+def test_one_answer_that_is_lost_leaves_the_channel_its_room() -> None:
+    rooms = Rooms(most=4, few=2, slow=0.02)
+
+    with rooms.place("push"):
+        threading.Event().wait(0.03)
+        with rooms.place("push") as second, rooms.place("push") as third, rooms.place("push") as fourth:
+            assert (second, third, fourth) == (True, True, True)
+    with rooms.place("push") as first, rooms.place("push") as second, rooms.place("push") as third:
+        assert (first, second, third) == (True, True, True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from console.showing import read_time
-from incidents import hats
+from incidents import hats, lanes, quickadd
 from incidents.book import Book
 from incidents.lifecycle import LIVE, OPEN
 from incidents.oncall import members
@@ -27,6 +27,13 @@ MILESTONES = (
 PRESSED_ALONE = ("acknowledge", "seen")  # verbs that ask for nothing
 ASKING = ("decline", "escalate", "contain", "resolve", "stand_down", "reopen")  # verbs that take a sentence
 IN_THE_THUMB_ZONE = ("acknowledge", "decline")
+WRITTEN_LATER = timedelta(minutes=1)  # from then on an entry says when it was written down
+# The three taps: what is asked, and what the buttons say. The answers are those of incidents/impact.py.
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "scope": {"asks": "Who is affected?", "answers": {"all": "Everybody", "many": "Many", "few": "A few"}},
+    "workaround": {"asks": "Is there a way around it?", "answers": {"no": "No", "yes": "Yes"}},
+    "revenue": {"asks": "Does it cost revenue?", "answers": {"yes": "Yes", "no": "No"}},
+}
 
 
 def incident_page(
@@ -42,10 +49,11 @@ def incident_page(
         "mine": (facts["taken_by"] or {}).get("id") == person,
         "step_now": next((step for step in shown["steps"] if step["n"] == facts["next"]["step"]), None),
         "any_waits": any(step["waits"] and not step["may_go_early"] for step in shown["steps"]),
-        "timeline": [
-            {**entry, "machine": entry["actor"] == "firedoor", "name": name_of(book, entry["actor"])}
-            for entry in timeline
-        ],
+        "timeline": [shown_entry(entry, book) for entry in timeline],
+        "rail": rail(shown),
+        "questions": QUESTIONS,
+        "asks_impact": verbs["impact"]["allowed"] and not (facts["impact"]["proposed"] or {}).get("certain"),
+        "lane_labels": lanes.LABELS,
         "simple": PRESSED_ALONE,
         "asks": ASKING,
         "refused": refused,
@@ -60,6 +68,30 @@ def incident_page(
         "severities": severities(book),
         "drafts_wait": any(is_draft(one) for one in shown["hearing"]),
     }
+
+
+def shown_entry(entry: Mapping[str, Any], book: Book) -> dict[str, Any]:
+    """An entry of the timeline: whose it is, its lane, and whether it was written down later."""
+    late = read_time(entry["entered_at"]) - read_time(entry["at"]) > WRITTEN_LATER
+    return {
+        **entry,
+        "machine": entry["actor"] == "firedoor",
+        "name": name_of(book, entry["actor"]),
+        "lane": lanes.lane_of(entry["kind"]),
+        "typed": entry["kind"] in quickadd.KINDS,
+        "entered_late": late,
+    }
+
+
+def rail(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What falls due, soonest first, and before it what is overdue: audiences that have not heard in time."""
+    overdue = [
+        {"what": f"{one['label']} has not heard", "due_at": one["due_at"], "overdue": True}
+        for one in shown["hearing"]
+        if one["state"] in ("late", "missed")
+    ]
+    coming = [{**one, "overdue": False} for one in shown["deadlines"]]
+    return sorted([*overdue, *coming], key=lambda one: str(one["due_at"]))
 
 
 def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from console.likings import KEYS, ZONE, cookie_of, likings
 from console.pages import home_page, incident_answer
 from console.session import SignedIn
 from console.watching import Watch
-from incidents import hats, store
+from incidents import hats, lanes, store
 from incidents.errors import NotFound
 from incidents.stamps import LIST, Stamp, read_stamp, stamps
 from ports.database import Work
@@ -106,7 +106,8 @@ def live(frame: Frame, watch: Watch) -> Blueprint:
 
 def shown_query() -> str:
     """What the page was asked to show."""
-    return "&".join(f"{name}={request.args[name]}" for name in ("show", "all") if request.args.get(name, "").isalpha())
+    lane = request.args.get("show", "")
+    return f"show={lane}" if lane in lanes.LABELS else ""
 
 
 def liked() -> str:

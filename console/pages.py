@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import nh3
@@ -14,8 +14,9 @@ from markupsafe import Markup
 from console.facts import everybody, incident_page, listed, on_call, services, severities
 from console.frame import Frame
 from console.troubles import troubles
-from incidents import briefing, lists, shadowreport
+from incidents import briefing, lanes, lists, shadowreport
 from incidents.errors import NotFound
+from incidents.lifecycle import LIVE
 from incidents.stamps import LIST, stamp_of, stamps
 from incidents.units import duration
 from ports.database import Work
@@ -115,20 +116,50 @@ def incident_answer(
     """The incident's page; after a refused press it says why on top, and keeps what was typed."""
     book = frame.book()
     facts = briefing.incident_facts(work.session, name, book=book, now=work.now)
-    most = 1000 if "all" in request.args else MOST_ENTRIES
-    timeline = lists.newest_entries(work.session, name, limit=most)
+    stamp = stamp_of(work.session, name)
+    shown = asked_of_the_timeline()
+    timeline = lists.newest_entries(work.session, name, lane=shown.lane, before=shown.before, limit=MOST_ENTRIES)
+    order = "newest" if facts["status"] in LIVE else "oldest"
     return frame.show(
         "console/incident.html",
         now=work.now,
         status=status,
         refusal=refusal,
         refresh=True,
-        live={"url": f"/i/{facts['id']}/live", "stamp": stamp_of(work.session, name)},
+        live=None if shown.before else {"url": f"/i/{facts['id']}/live?show={shown.lane}", "stamp": stamp},
         troubles=troubles(frame.health()),
         typed=typed,
-        earlier=len(timeline) == MOST_ENTRIES,
-        **incident_page(facts, timeline, person=frame.actor().person, book=book, now=work.now),
+        show=shown.lane,
+        order=order,
+        older=bool(shown.before),
+        earlier=min(entry["id"] for entry in timeline) if len(timeline) == MOST_ENTRIES else 0,
+        **incident_page(
+            facts,
+            timeline if order == "newest" else timeline[::-1],
+            person=frame.actor().person,
+            book=book,
+            now=work.now,
+        ),
     )
+
+
+class Asked(NamedTuple):
+    """Which part of the timeline is asked for."""
+
+    lane: str
+    before: int  # 0: up to the newest
+
+
+def asked_of_the_timeline() -> Asked:
+    """From the address: a lane, entries before one, or the page on which one stands."""
+    lane = request.args.get("show", "")
+    before = next((int(text) for text in _numbers("before")), 0)
+    entry = next((int(text) for text in _numbers("entry")), 0)
+    return Asked(lane if lane in lanes.LABELS else "", before or (entry + 1 if entry else 0))
+
+
+def _numbers(name: str) -> list[str]:
+    return [text for text in request.args.getlist(name) if text.isascii() and text.isdecimal() and len(text) < 16]
 
 
 def alerts_page(frame: Frame, work: Work) -> Response:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import changes, containment, hats, hearing, lifecycle, paging, related, store, tables
+from incidents import changes, containment, hats, hearing, impact, lifecycle, paging, related, store, tables
 from incidents.alerts import clean_line, runbook_url
 from incidents.book import Book
 from incidents.verbs import VERBS
@@ -52,7 +52,7 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
         },
         "offers": hats.offers_facts(session, incident, book),
         "warnings": hats.warnings(incident, roles, book),
-        "impact": {"affected": affected(incident, alerts), "service": incident.service},
+        "impact": {"affected": affected(incident, alerts), "service": incident.service, **impact_facts(incident)},
         "alerts": [alert_outline(alert) for alert in alerts],
         "changes": [change_facts(*one, incident) for one in changes.around(session, incident, book=book)],
         "steps": [step_facts(step, steps, incident, book) for step in steps],
@@ -128,6 +128,13 @@ def affected(incident: Row[Any], alerts: Sequence[Row[Any]]) -> str:
             if said:
                 return one_line(said)
     return ""
+
+
+def impact_facts(incident: Row[Any]) -> dict[str, Any]:
+    """What people answered about the impact, and the severity that it proposes."""
+    answers = dict(incident.snapshot.get("impact", {}))
+    found = impact.propose(answers, list(incident.snapshot["policy"]["severities"]))
+    return {"answers": answers, "proposed": found._asdict() if found else None}
 
 
 def sender_words(alerts: Sequence[Any]) -> str:

@@ -45,6 +45,7 @@ ALLOWED = {
     "step": LIVE,
     "override": OPEN,
     "severity": LIVE,
+    "impact": LIVE,
     "role": LIVE,
     "accept": LIVE,
     "updates": LIVE,

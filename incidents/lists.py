@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, not_, or_, select
 
-from incidents import briefing, lifecycle, mending, silences, store, tables
+from incidents import briefing, lanes, lifecycle, mending, silences, store, tables
 from incidents.book import Book
 from incidents.calendar import begins_at
 from incidents.decision import RECORD, SILENCED, decide, facts_of_row
@@ -267,13 +267,20 @@ def timeline(session: Connection, name: str, *, after: int = 0, limit: int = bri
     }
 
 
-def newest_entries(session: Connection, name: str, *, limit: int = briefing.MOST) -> list[dict[str, Any]]:
-    """The newest entries, newest first."""
+def newest_entries(
+    session: Connection, name: str, *, lane: str = "", before: int = 0, limit: int = briefing.MOST
+) -> list[dict[str, Any]]:
+    """The entries that were entered last, of one lane or all, before an entry or to the newest; the newest first."""
     incident = store.find_incident(session, name)
     e = t.timeline
-    rows = session.execute(select(e).where(e.c.incident_id == incident.id).order_by(e.c.id.desc()).limit(limit)).all()
+    conditions = [e.c.incident_id == incident.id]
+    if lane:
+        conditions.append(e.c.kind.in_(lanes.kinds_of(lane)))
+    if before:
+        conditions.append(e.c.id < before)
+    rows = session.execute(select(e).where(*conditions).order_by(e.c.id.desc()).limit(limit)).all()
     superseded = _superseded(session, incident.id)
-    return [entry_facts(row, superseded) for row in rows]
+    return [entry_facts(row, superseded) for row in sorted(rows, key=lambda row: (row.at, row.id), reverse=True)]
 
 
 def _superseded(session: Connection, incident_id: int) -> set[int]:

@@ -101,6 +101,11 @@ TIMELINE = {
     "updates": "{person} sent the waiting drafts: {count} told.",
     "stood_down": "{person} stood the team down.{note} Everyone who was asked or told hears of it.",
     "note": "{text}",
+    "finding": "{text}",
+    "hypothesis": "{text}",
+    "decision": "{text}",
+    "tried": "{text}",
+    "impact": "{person} on the impact: {said}{proposed}",
     "cascade.paged": "Probably part of {root}: {title}. {person} is paged once. Its own escalation and its other audiences "
     "wait: they are asked once somebody separates it, or once {root} ends while this still fires.",
     "cascade.told": "Probably part of {root}: {title}. {person} has that one and is told. Its own escalation and its other "
@@ -169,6 +174,7 @@ VERB_WORDS = {
     "step": "worked on",
     "override": "overridden",
     "severity": "changed in severity",
+    "impact": "judged by its impact",
     "role": "given to somebody",
     "accept": "accepted",
     "updates": "told about",

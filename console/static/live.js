@@ -96,7 +96,13 @@
     if (old) { if (!isHeld(old)) old.replaceWith(next); return; }
     if (empty) empty.remove();
     if (isNew) next.classList.add("new");
-    if (log.dataset.order === "oldest") log.append(next); else log.prepend(next);
+    var newest = log.dataset.order !== "oldest", at = next.dataset.at || "", after = null;
+    Array.prototype.some.call(log.children, function (one) { // in the order of what happened, not of what was written
+      if (!one.id || (newest ? one.dataset.at > at : one.dataset.at <= at)) return false;
+      after = one;
+      return true;
+    });
+    log.insertBefore(next, after);
     setTimeout(function () { next.classList.remove("new"); }, 15000);
   }
   function enter(entries) {

@@ -23,6 +23,7 @@ TABLE = {  # verb: what it leads to from active, contained, resolved, stood down
     "accept": (A, C, R, "", ""),
     "seen": (A, C, R, "", ""),
     "severity": (A, C, R, "", ""),
+    "impact": (A, C, R, "", ""),
     "stand_down": ("", "", S, "", ""),
     "step": (A, C, R, "", ""),
     "updates": (A, C, R, "", ""),

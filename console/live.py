@@ -117,10 +117,11 @@ def liked() -> str:
 
 
 def involved(work: Work, incident_id: int) -> set[str]:
-    """Who sees this incident's page with buttons of their own: who has it, and to whom a hat is offered."""
+    """Who sees this incident's page with buttons of their own: who has it or a hat, and to whom one is offered."""
     incident = store.find_incident(work.session, incident_id)
     offered = {str(one.target) for one in hats.open_offers(work.session, incident_id)}
-    return offered | ({incident.taken_by} if incident.taken_by else set())
+    wearers = set(store.roles_now(work.session, incident_id).values())
+    return offered | wearers | ({incident.taken_by} if incident.taken_by else set())
 
 
 def answer(renderings: Renderings, watch: Watch, look: Look, stamp: Stamp) -> Response:

@@ -153,7 +153,19 @@ INCIDENT: dict[str, Any] = {
     "roles": free({"commander": {**ADA, "label": "Commander"}}, "Hat → who wears it."),
     "offers": [{"role": "commander", "label": "Commander", "person": ADA, "by": "Ben"}],
     "warnings": ["Ada wears every hat of a P1."],
-    "impact": {"affected": "Customers in Europe", "service": maybe("checkout")},
+    "impact": {
+        "affected": "Customers in Europe",
+        "service": maybe("checkout"),
+        "answers": free({"scope": "many", "workaround": "no", "revenue": "yes"}, "What people answered about it."),
+        "proposed": maybe(
+            {
+                "severity": "P0",
+                "reason": "Many are affected, there is no way around it, it is on the revenue path.",
+                "certain": True,
+            },
+            "The severity that the answers propose; `certain` once all three are given.",
+        ),
+    },
     "alerts": [Named("Alert")],
     "changes": [Named("Change")],
     "steps": [Named("Step")],

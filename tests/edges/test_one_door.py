@@ -149,6 +149,7 @@ TABLE: Mapping[str, Row] = {
     "resolve": Row(fresh(), empty={"link": FORWARDED, "slack": FORWARDED}),
     "reopen": Row(after("contain", reason="It is back")),
     "severity": Row(fresh(severity="P2", reason="Only staff"), {"severity": "P2"}),
+    "impact": Row(fresh(scope="many", workaround="no", revenue="yes"), {"scope": "few"}),
     "role": Row(
         fresh(role="commander", person="ben"),
         {"role": "commander", "person": "ben"},

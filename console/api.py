@@ -14,10 +14,11 @@ from werkzeug.exceptions import NotFound as NoSuchAddress
 from werkzeug.routing import Map, Rule
 
 from console import reading
+from console.fields import VERSION, Route
 from console.openapi import document
 from console.problems import FieldFaults, answer_problems, problem
 from console.remembered import of_call
-from console.routes import ROUTES, VERSION, Route
+from console.routes import ROUTES
 from incidents import (
     apitokens,
     briefing,

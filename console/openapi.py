@@ -6,8 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from console.answers import SHAPES
+from console.fields import VERSION, Field, Route
 from console.problems import MEDIA_TYPE
-from console.routes import ROUTES, VERSION, Field, Route
+from console.routes import ROUTES
 from console.shapes import example_of, schema_of
 from incidents import permissions
 

@@ -12,8 +12,8 @@ from typing import Any
 from flask import Request, g
 from sqlalchemy import Connection
 
+from console.fields import Field
 from console.problems import FieldFaults, NotReadable, WrongType
-from console.routes import Field
 from incidents import accounts
 from incidents.apitokens import SEEN_EVERY
 from incidents.book import Book

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from incidents import holdmode, replaying, shadowreport, silencing, store, verbs
+from incidents import declaring, holdmode, replaying, shadowreport, silencing, store, verbs
 from incidents.alerts import clean_line, clean_text
 from incidents.answers import may_take
 from incidents.book import Book
@@ -123,7 +123,7 @@ def _refuse_unknown(known: Other, fields: Mapping[str, Any]) -> None:
 
 def _declare(asked: Asked) -> Done:
     return _of_incident(
-        verbs.declare(
+        declaring.declare(
             asked.session, title=asked.text("title"), service=asked.text("service") or None,
             severity=asked.text("severity"), summary=asked.text("summary"), by=asked.by, book=asked.book,
             now=asked.now,
@@ -133,7 +133,7 @@ def _declare(asked: Asked) -> Done:
 
 def _open_alert(asked: Asked) -> Done:
     return _of_incident(
-        verbs.open_alert(
+        declaring.open_alert(
             asked.session, asked.number, severity=asked.text("severity") or None, by=asked.by, book=asked.book,
             now=asked.now,
         )

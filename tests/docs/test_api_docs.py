@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from console.routes import ROUTES, Route
+from console.fields import Route
+from console.routes import ROUTES
 from firedoor.cli import main
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text(encoding="utf-8")

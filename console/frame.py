@@ -19,6 +19,7 @@ from console.showing import is_web_link, offset_words, time_words
 from console.troubles import troubles, unwell
 from incidents import needing
 from incidents.accounts import Holder
+from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.errors import Fault, FiredoorError, NotAllowed, NotFound, Refused
 from incidents.permissions import NEEDS, allows, reaches
@@ -43,6 +44,8 @@ class Frame:
         health: Callable[[], Mapping[str, Any]],
         refused: Callable[[], Sequence[Fault]],
         sign_in_with: str,
+        parse: Callable[[str, bytes], Sequence[Alert]],
+        policy_file: Callable[[], tuple[str, str]],
         provider: str = "",
     ) -> None:
         self.database = database
@@ -52,6 +55,8 @@ class Frame:
         self.refused = refused
         self.sign_in_with = sign_in_with
         self.provider = provider  # what people call the identity provider; empty where there is none
+        self.parse = parse
+        self.policy_file = policy_file
         self.sessions = Sessions(database, secret, public_url)
         self._said = URLSafeSerializer(secret, salt="said")
 

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from incidents.permissions import NEEDS, reaches
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -14,7 +16,7 @@ class Place:
     path: str
     words: str
     icon: str  # a name of templates/console/icons.html
-    needs: str = "viewer"  # the least role that sees it here; the page itself asks again
+    needs: str = "read"  # of permissions.NEEDS: who sees it here; the page itself asks again
 
 
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
@@ -40,7 +42,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         "Watch",
         (
             Place("/health", "Health", "heart"),
-            Place("/inbox", "Put aside", "list", needs="operator"),
+            Place("/inbox", "Put aside", "tray", needs="replay"),
             Place("/shadow", "Shadow", "shadow"),
             Place("/funnel", "Alert funnel", "funnel"),
             Place("/wall", "Wallboard", "screen"),
@@ -49,21 +51,20 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     (
         "Admin",
         (
-            Place("/accounts", "Accounts", "key", needs="admin"),
+            Place("/accounts", "Accounts", "key", needs="accounts"),
             Place("/tokens", "Tokens", "token"),
-            Place("/audit", "Audit", "seal", needs="operator"),
+            Place("/audit", "Audit", "seal", needs="audit"),
             Place("/api/docs", "API", "braces"),
         ),
     ),
 )
-RANKS = ("viewer", "responder", "operator", "admin")
 
 
 def places(path: str, role: str, served: Collection[str]) -> list[dict[str, Any]]:
     """The groups for this role, without what is not served here, and with the place that the path is in."""
     shown = []
     for heading, group in GROUPS:
-        seen = [one for one in group if one.path in served and RANKS.index(one.needs) <= RANKS.index(role)]
+        seen = [one for one in group if one.path in served and reaches(role, NEEDS[one.needs])]
         if seen:
             here = [
                 {"path": one.path, "words": one.words, "icon": one.icon, "here": is_here(one, path)} for one in seen

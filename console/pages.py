@@ -1,113 +1,56 @@
-"""The pages: the list, the incident, alerts, who is on call, a runbook, the form that declares."""
+"""The pages: everything that a GET shows, a file a noun; here the incident's, the form that declares, and shadow."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
-import nh3
 from flask import Blueprint, Response, request
-from markdown_it import MarkdownIt
-from markupsafe import Markup
 
-from console.facts import everybody, incident_page, listed, on_call, services, severities
+from console.alerts import alert_answer, alerts
+from console.facts import everybody, incident_page, services, severities
 from console.frame import Frame
-from console.troubles import troubles
+from console.home import home, home_page
+from console.library import library
+from console.people import people
+from console.rules import rules
+from console.vitals import vitals
 from incidents import briefing, lanes, lists, shadowreport
-from incidents.errors import NotFound
 from incidents.lifecycle import LIVE
-from incidents.stamps import LIST, stamp_of, stamps
+from incidents.stamps import stamp_of
 from incidents.units import duration
 from ports.database import Work
 
-MOST_SUGGESTED = 20
-MOST_RECENT = 10
-MOST_SHADOWED = 50
+__all__ = ["alert_answer", "declare_page", "home_page", "incident_answer", "pages", "shadow_page"]
 REPORTS = {"1d": "a day", "7d": "7 days", "30d": "30 days"}
 MOST_ENTRIES = 100
-FILTERS = ("decision", "status", "service", "source", "q")
+NOUNS = (home, alerts, people, library, rules, vitals)
 
 
 def pages(frame: Frame) -> Blueprint:
     """Everything that a GET shows."""
     blueprint = Blueprint("pages", __name__)
-
-    @blueprint.get("/")
-    def home() -> Response:
-        with frame.database.read() as work:
-            return home_page(frame, work)
+    for noun in NOUNS:
+        noun(frame, blueprint)
 
     @blueprint.get("/i/<name>")
     def incident(name: str) -> Response:
         with frame.database.read() as work:
             return incident_answer(frame, work, name)
 
-    @blueprint.get("/alerts")
-    def alerts() -> Response:
-        with frame.database.read() as work:
-            return alerts_page(frame, work)
-
-    @blueprint.get("/alerts/<int(max=9223372036854775807):alert_id>")
-    def alert(alert_id: int) -> Response:
-        with frame.database.read() as work:
-            return alert_answer(frame, work, alert_id)
-
     @blueprint.get("/shadow")
     def shadow() -> Response:
         with frame.database.read() as work:
             return shadow_page(frame, work)
-
-    @blueprint.get("/people")
-    def people() -> Response:
-        book, now = frame.book(), frame.database.clock.now()
-        return frame.show("console/people.html", now=now, teams=on_call(book, now), severities=severities(book))
-
-    @blueprint.get("/runbooks/<name>")
-    def runbook(name: str) -> Response:
-        found = frame.book().runbooks.get(name)
-        if found is None:
-            raise NotFound(f"There is no runbook “{name}” in the library now.")
-        prose = as_html(found.body)
-        return frame.show("console/runbook.html", now=frame.database.clock.now(), runbook=found, prose=prose)
 
     @blueprint.get("/declare")
     def declare() -> Response:
         typed = {"title": "", "service": request.args.get("service", ""), "severity": "", "summary": ""}
         return declare_page(frame, frame.database.clock.now(), typed)
 
-    frame.guard_sign_in(blueprint)
+    frame.guard_sign_in(blueprint, acts="simulate")  # the tester's form
     frame.guard_errors(blueprint)
     return blueprint
-
-
-def home_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "") -> Response:
-    """Open incidents worst first, alerts that wait for a person, and what ended lately."""
-    book, session, now = frame.book(), work.session, work.now
-    worst = lists.incident_list(session, filters={"status": "open"}, limit=200, book=book, now=now)
-    shadowed = lists.incident_list(
-        session, filters={"status": "open", "mode": "shadow"}, limit=MOST_SHADOWED, book=book, now=now
-    )
-    ended = lists.incident_list(session, filters={"status": "ended"}, limit=MOST_RECENT, book=book, now=now)
-    waiting = lists.alert_list(
-        session, filters={"decision": "suggest", "status": "firing"}, limit=MOST_SUGGESTED, now=now
-    )
-    return frame.show(
-        "console/list.html",
-        now=now,
-        status=status,
-        refusal=refusal,
-        refresh=True,
-        live={"url": "/live?page=home", "stamp": stamps(session, [LIST])[LIST]},
-        troubles=troubles(frame.health()),
-        open=[listed(item) for item in worst["items"]],
-        shadowed=[listed(item) for item in shadowed["items"]],
-        recent=[listed(item) for item in ended["items"]],
-        suggested=waiting["items"],
-        more_suggested=waiting["next"] is not None,
-        severities=severities(book),
-        default_severity=list(book.policy.severities)[-1],
-    )
 
 
 def incident_answer(
@@ -127,7 +70,6 @@ def incident_answer(
         refusal=refusal,
         refresh=True,
         live=None if shown.before else {"url": f"/i/{facts['id']}/live?show={shown.lane}", "stamp": stamp},
-        troubles=troubles(frame.health()),
         typed=typed,
         show=shown.lane,
         order=order,
@@ -162,17 +104,6 @@ def _numbers(name: str) -> list[str]:
     return [text for text in request.args.getlist(name) if text.isascii() and text.isdecimal() and len(text) < 16]
 
 
-def alerts_page(frame: Frame, work: Work) -> Response:
-    filters = {name: request.args.get(name, "").strip()[:200] for name in FILTERS}
-    cursor = request.args.get("cursor") or None
-    found = lists.alert_list(work.session, filters=filters, limit=50, cursor=cursor, now=work.now)
-    given = {name: value for name, value in filters.items() if value}
-    more = f"/alerts?{urlencode({**given, 'cursor': found['next']})}" if found["next"] else ""
-    return frame.show(
-        "console/alerts.html", now=work.now, filters=filters, filtered=bool(given), alerts=found["items"], more=more
-    )
-
-
 def shadow_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "") -> Response:
     """What shadow would have done, on one screen."""
     asked = request.args.get("since", "")
@@ -180,19 +111,6 @@ def shadow_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "
     found = shadowreport.report(work.session, since=work.now - duration(since), book=frame.book(), now=work.now)
     return frame.show(
         "console/shadow.html", now=work.now, status=status, refusal=refusal, report=found, since=since, spans=REPORTS
-    )
-
-
-def alert_answer(frame: Frame, work: Work, alert_id: int, *, status: int = 200, refusal: str = "") -> Response:
-    book = frame.book()
-    return frame.show(
-        "console/alert.html",
-        now=work.now,
-        status=status,
-        refusal=refusal,
-        alert=lists.alert_facts(work.session, alert_id),
-        severities=severities(book),
-        default_severity=list(book.policy.severities)[-1],
     )
 
 
@@ -208,8 +126,3 @@ def declare_page(frame: Frame, now: datetime, typed: Any, *, status: int = 200, 
         severities=severities(book),
         people=everybody(book),
     )
-
-
-def as_html(markdown: str) -> Markup:
-    """A runbook's prose: no HTML of its own, and whatever is left is cleaned once more."""
-    return Markup(nh3.clean(MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown[:200_000])))  # noqa: S704

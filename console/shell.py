@@ -22,6 +22,7 @@ from console.preferences import preferences
 from console.putaside import putaside
 from console.silences import silences
 from console.watching import Watch
+from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.errors import Fault
 from ports.database import Database
@@ -38,11 +39,13 @@ def console(
     refused: Callable[[], Sequence[Fault]] = tuple,
     sign_in_with: str = "firedoor users signin PERSON",
     watch: Watch | None = None,
+    parse: Callable[[str, bytes], Sequence[Alert]],
+    policy_file: Callable[[], tuple[str, str]],
 ) -> list[Blueprint]:
     """Everything that shows. `health` is what /readyz says; `sign_in_with` is the command that makes a new link."""
     frame = Frame(
         database=database, book=book, public_url=public_url, secret=secret, health=health, refused=refused,
-        sign_in_with=sign_in_with,
+        sign_in_with=sign_in_with, parse=parse, policy_file=policy_file,
     )  # fmt: skip
     return [
         pages(frame),

@@ -58,7 +58,7 @@ def time_words(now: datetime, zone: tzinfo) -> dict[str, Callable[..., Any]]:
     def took(began: str | datetime, ended: str | datetime) -> str:
         return spoken(read_time(ended) - read_time(began))
 
-    return {"at": at, "full": full, "ago": ago, "until": until, "is_past": is_past, "took": took}
+    return {"at": at, "full": full, "ago": ago, "until": until, "is_past": is_past, "took": took, "took_words": spoken}
 
 
 def offset_words(moment: datetime, zone: tzinfo) -> str:

@@ -12,7 +12,7 @@ import structlog
 from firedoor.settings import Settings
 from incidents.book import Book
 from incidents.errors import Fault, FaultsFound
-from incidents.policy import Policy, load_policy
+from incidents.policy import SHIPPED, Policy, load_policy
 from incidents.runbooks import Library, Runbook, check_library, parse_runbook
 from ports.clock import Clock, SystemClock
 
@@ -49,6 +49,14 @@ class Shelf:
         """What was saved with a fault, so that the version before stays in force. Empty when all is well."""
         self.current()
         return list(self.refused)
+
+    def policy_file(self) -> tuple[str, str]:
+        """The policy as it is saved now, whether it is in force or refused; what ships where there is no file."""
+        path = self.settings.policy_path or SHIPPED
+        try:
+            return str(path), path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            return str(path), f"# the file can't be read: {error.strerror}"
 
     def _read_if_changed(self) -> None:
         seen = self._look()

@@ -49,6 +49,8 @@ def create_app(house: House, watch: Watch | None = None) -> Flask:
             refused=refused,
             sign_in_with="firedoor users signin PERSON",
             watch=watch,
+            parse=lambda source, body: parse(house, source, body),
+            policy_file=house.shelf.policy_file,
         ),
     ):
         app.register_blueprint(blueprint)

@@ -1,5 +1,5 @@
-// The pages work without this file. It keeps ages and countdowns moving, stops a double press, and fetches the page
-// again now and then while nobody is typing, choosing or reading an opened part.
+// The pages work without this file. It keeps ages and countdowns moving, stops a double press, fetches the page again
+// now and then while nobody is typing, choosing or reading an opened part, and lets single keys work.
 "use strict";
 (function () {
   var shown = Date.parse(document.body.dataset.now), loaded = performance.now(), touched = 0;
@@ -48,6 +48,133 @@
     }
   }
   keepZone();
+
+  // --- single keys: inert where somebody types, with a modifier, and where they are switched off ---
+  var KEYS = [
+    ["/", "search incidents"], ["j  k", "next, previous in a list"], ["o", "open it"],
+    ["g i", "go to what needs a human"], ["g s", "go to all incidents"], ["g a", "go to the alerts"],
+    ["g r", "go to the runbooks"], ["g p", "go to who is on call"], ["g h", "go to the health page"],
+    ["a", "acknowledge: this incident, or the one chosen in the list"], ["n", "write a note"],
+    ["e", "escalate: it asks first"], ["u", "send updates: it asks first"], ["?", "these keys"], ["Esc", "let go"]
+  ];
+  var PLACES = { i: "/", s: "/search", a: "/alerts", r: "/runbooks", p: "/people", h: "/health" };
+  var went = 0;
+
+  function typing(node) {
+    return node && (node.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName));
+  }
+  function help() {
+    var known = document.querySelector("dialog.keys");
+    if (known) { known.close(); known.remove(); return; }
+    var dialog = document.createElement("dialog"), list = document.createElement("dl"), close = document.createElement("button");
+    var heading = document.createElement("h2");
+    heading.textContent = "Keys"; heading.id = "keys-heading";
+    dialog.className = "keys"; dialog.setAttribute("aria-labelledby", heading.id);
+    list.className = "facts";
+    KEYS.forEach(function (one) {
+      var key = document.createElement("dt"), words = document.createElement("dd");
+      one[0].split(" ").filter(Boolean).forEach(function (part) {
+        var cap = document.createElement("kbd");
+        cap.textContent = part; key.append(cap, " ");
+      });
+      words.textContent = one[1];
+      list.append(key, words);
+    });
+    close.textContent = "Close"; close.type = "button";
+    close.addEventListener("click", function () { dialog.close(); });
+    dialog.addEventListener("close", function () { dialog.remove(); });
+    dialog.append(heading, list, close);
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+  function rows() {
+    return Array.prototype.filter.call(document.querySelectorAll("[data-row]"), function (row) { return row.offsetParent; });
+  }
+  function move(by) {
+    var all = rows(), now = document.querySelector("[data-row].at");
+    if (!all.length) return;
+    var next = all[Math.min(Math.max(all.indexOf(now) + by, 0), all.length - 1)];
+    if (now) now.classList.remove("at");
+    next.classList.add("at");
+    next.scrollIntoView({ block: "nearest" });
+    var link = next.querySelector("[data-open]");
+    if (link) link.focus({ preventScroll: true });
+  }
+  function reach(selector) { // opens what hides it, and puts the finger on it; pressing is left to the person
+    var node = document.querySelector(selector);
+    if (!node) return;
+    for (var up = node.closest("details"); up; up = up.parentElement.closest("details")) up.open = true;
+    var field = node.matches("form") ? node.querySelector("input:not([type=hidden]), textarea, button") : node;
+    field.scrollIntoView({ block: "center" });
+    field.focus();
+  }
+  function acknowledge() {
+    var row = document.querySelector("[data-row].at");
+    var form = (row || document).querySelector('form[action$="/acknowledge"]');
+    if (form && (row || /^\/i\//.test(location.pathname))) form.requestSubmit();
+  }
+  var DOES = {
+    "?": help,
+    "/": function () {
+      var field = document.querySelector("[data-key=search]");
+      if (field && field.offsetParent) field.focus(); else location.assign("/search");
+    },
+    j: function () { move(1); }, k: function () { move(-1); },
+    o: function () {
+      var link = document.querySelector("[data-row].at [data-open]");
+      if (link) location.assign(link.href);
+    },
+    g: function () { went = Date.now(); },
+    a: acknowledge,
+    n: function () { reach('main [name="text"]'); },
+    e: function () { reach('form[action$="/escalate"]'); },
+    u: function () { reach('form[action$="/updates"]'); }
+  };
+  addEventListener("keydown", function (event) {
+    if (event.key === "Escape" && typing(document.activeElement)) document.activeElement.blur();
+    if (document.body.dataset.keys !== "on" || event.defaultPrevented || event.repeat && !/[jk]/.test(event.key)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (document.querySelector("dialog[open]") && event.key !== "?") return;
+    var place = went && Date.now() - went < 1500 ? PLACES[event.key] : null;
+    went = 0;
+    if (place) { event.preventDefault(); location.assign(place); return; }
+    if (Object.prototype.hasOwnProperty.call(DOES, event.key)) { event.preventDefault(); DOES[event.key](); }
+  });
+
+  // --- the wallboard: swapped in place, so that a sound that was allowed stays allowed ---
+  var unheld = Number(document.body.dataset.wall || 0), sound = null;
+  function beep() {
+    [0, .25, .5].forEach(function (at) {
+      var tone = sound.createOscillator(), loud = sound.createGain();
+      tone.frequency.value = 660; loud.gain.value = .15;
+      tone.connect(loud).connect(sound.destination);
+      tone.start(sound.currentTime + at); tone.stop(sound.currentTime + at + .15);
+    });
+  }
+  function renewWall() {
+    fetch(location.href, { headers: { Accept: "text/html" } }).then(function (answer) {
+      if (!answer.ok) throw new Error(String(answer.status));
+      return answer.text();
+    }).then(function (text) {
+      var fresh = new DOMParser().parseFromString(text, "text/html"), count = Number(fresh.body.dataset.wall || 0);
+      document.querySelector("main").replaceWith(fresh.querySelector("main"));
+      document.title = fresh.title;
+      shown = Date.parse(fresh.body.dataset.now); loaded = performance.now();
+      if (sound && count > unheld) beep();
+      unheld = count;
+      document.body.classList.remove("stale");
+    }).catch(function () { document.body.classList.add("stale"); });
+  }
+  if (document.body.dataset.wall !== undefined) {
+    setInterval(renewWall, 10000);
+    var toggle = document.querySelector("[data-sound]");
+    toggle.hidden = false;
+    toggle.addEventListener("click", function () {
+      if (sound) { sound.close(); sound = null; } else { sound = new AudioContext(); beep(); }
+      toggle.textContent = sound ? "Sound: on" : "Sound: off";
+    });
+  }
+
   if (document.body.dataset.now) setInterval(tick, 1000);
   if (document.body.dataset.refresh) setInterval(function () { if (!busy()) location.reload(); }, 15000);
 })();

@@ -10,14 +10,10 @@ from tests.browser.conftest import CHECKOUT, QUEUE, Site, Visit
 
 PHONE = {"width": 320, "height": 640}
 DESKTOP = {"width": 1280, "height": 900}
-XSS = (
-    "<script>document.title='owned'</script>",
-    '"><img src=x onerror="document.title=\'owned\'">',
-    "'><svg onload=alert(1)>",
-    "{{ 7 * 7 }}{% raw %}",
-    "javascript:alert(1)",
-    "</title><script>alert(1)</script>",
-)
+PAGES = (
+    "/", "/search", "/alerts", "/inbox", "/silences", "/people", "/severities", "/runbooks", "/policy",
+    "/health", "/shadow", "/wall", "/declare", "/preferences",
+)  # fmt: skip
 
 
 def test_a_sign_in_link_signs_in_once_and_only_by_a_press(site: Site, visit: Visit) -> None:
@@ -171,21 +167,7 @@ def test_a_person_declares_an_incident(site: Site, visit: Visit) -> None:
     assert site.desk.incident()["title"] == "Card payments fail"
 
 
-@pytest.mark.parametrize("payload", XSS)
-def test_what_senders_write_is_only_ever_text(site: Site, visit: Visit, payload: str) -> None:
-    for labels in (CHECKOUT, QUEUE):
-        site.fires({**labels, "note": payload}, summary=payload, impact=payload, link=payload)
-    site.sign_in(visit.page)
-
-    for path in ("/", "/alerts", "/alerts/1", "/alerts/2", "/i/INC-001"):
-        visit.page.goto(f"{site.url}{path}")
-        assert visit.page.title() != "owned"
-        assert "49" not in visit.page.title()
-        assert visit.page.locator("img, iframe, main script, a[href^='javascript']").count() == 0
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"])
 def test_every_page_is_accessible_and_fits(site: Site, browser: Browser, scheme: str, size: dict[str, int]) -> None:
     site.fires(CHECKOUT, summary="12 % of checkouts fail: " + "a_very_long_word_without_a_break" * 3)
     site.fires(QUEUE)
@@ -198,7 +180,7 @@ def test_every_page_is_accessible_and_fits(site: Site, browser: Browser, scheme:
     site.desk.news()
     link = site.desk.links["ada"]
     site.sign_in(page)
-    paths = ["/", "/i/INC-001", "/alerts", "/alerts/2", "/people", "/declare", "/runbooks/checkout-error-rate", link]
+    paths = [*PAGES, "/i/INC-001", "/alerts/2", "/runbooks/checkout-error-rate", "/search?q=nothing", link]
 
     for path in paths:
         page.goto(f"{site.url}{path}")

@@ -1,0 +1,83 @@
+"""What strangers write is only ever text: fifty payloads on every page that shows what came from outside (S9)."""
+
+from __future__ import annotations
+
+import json
+
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import CHECKOUT, QUEUE, Site
+
+OWN = "document.title='owned'"
+PAYLOADS = (
+    f"<script>{OWN}</script>", f"</script><script>{OWN}</script>", f"</title><script>{OWN}</script>",
+    f"</textarea><script>{OWN}</script>", f"</style><script>{OWN}</script>", f"<ScRiPt>{OWN}</sCrIpT>",
+    f"<img src=x onerror=\"{OWN}\">", f"\"><img src=x onerror=\"{OWN}\">", f"'><img src=x onerror='{OWN}'>",
+    f"<svg onload=\"{OWN}\">", f"'><svg/onload={OWN}>", f"<svg><script>{OWN}</script></svg>",
+    f"<body onload=\"{OWN}\">", f"<iframe srcdoc=\"<script>parent.{OWN}</script>\">",
+    f"<iframe src=\"javascript:parent.{OWN}\">", f"<a href=\"javascript:{OWN}\">press</a>", f"javascript:{OWN}",
+    f"JaVaScRiPt:{OWN}", f"java\tscript:{OWN}", f"&#106;avascript:{OWN}", f"data:text/html,<script>{OWN}</script>",
+    f"vbscript:{OWN}", f"<details open ontoggle=\"{OWN}\">x</details>", f"<input autofocus onfocus=\"{OWN}\">",
+    f"<video><source onerror=\"{OWN}\"></video>", f"<audio src onloadstart=\"{OWN}\">",
+    f"<marquee onstart=\"{OWN}\">x</marquee>", f"<object data=\"javascript:{OWN}\">",
+    f"<embed src=\"javascript:{OWN}\">",
+    f"<form action=\"javascript:{OWN}\"><button>x</button></form>",
+    f"<button formaction=\"javascript:{OWN}\">x</button>",
+    f"<math><mtext></p><img src=x onerror=\"{OWN}\"></mtext></math>",
+    "<link rel=stylesheet href='//evil.example/x.css'>",
+    "<meta http-equiv=refresh content=\"0;url=//evil.example\">", "<base href=\"//evil.example/\">",
+    "<style>*{display:none}</style>", f"\" autofocus onfocus=\"{OWN}\" x=\"", f"' onmouseover='{OWN}' x='",
+    f"` onmouseover={OWN} x=`", "{{ 7 * 7 }}", "{% raw %}{{ 7*7 }}", "${7*7}", "#{7*7}", "<%= 7*7 %>",
+    "{{ config }}{{ self.__class__ }}", f"--><script>{OWN}</script><!--", f"]]><script>{OWN}</script>",
+    f"\u202e<script>{OWN}</script>", f"<noscript><p title=\"</noscript><img src=x onerror={OWN}>\">",
+    f"<template><script>{OWN}</script></template>", f"[press](javascript:{OWN})", f"%3Cscript%3E{OWN}%3C/script%3E",
+)  # fmt: skip
+FOREIGN = (
+    "img, iframe, object, embed, base, main style, main script, main link, meta[http-equiv=refresh], [onerror], "
+    "[onload], [onfocus], [onmouseover], [ontoggle], a[href^='javascript' i], a[href^='data' i], "
+    "form[action^='javascript' i]"
+)
+
+
+def test_fifty_payloads_are_inert_on_every_page_that_shows_what_came_from_outside(site: Site, browser: Browser) -> None:
+    assert len(PAYLOADS) >= 50
+    for n, payload in enumerate(PAYLOADS):
+        shown = {"note": payload, "queue": payload, "instance": f"host-{n}"}
+        site.fires({**(CHECKOUT if n % 2 else QUEUE), **shown}, summary=payload, impact=payload, runbook_url=payload)
+    site.desk.post(("<script>" + OWN + "</script>" + " ".join(PAYLOADS)).encode())
+    site.desk.forward(minutes=1)
+    context = browser.new_context()
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    site.sign_in(page)
+    csrf = page.locator("input[name=csrf]").first.get_attribute("value") or ""
+    page.request.post(f"{site.url}/i/INC-001/note", form={"csrf": csrf, "text": "\n".join(PAYLOADS)})
+    pasted = json.dumps({"alerts": [{"status": "firing", "labels": {"alertname": one}} for one in PAYLOADS[:20]]})
+    paths = [
+        "/",
+        "/search",
+        "/search?q=" + PAYLOADS[0],
+        "/alerts",
+        "/alerts?q=" + PAYLOADS[7],
+        "/alerts/1",
+        "/alerts/2",
+    ]
+
+    for path in [*paths, "/inbox", "/i/INC-001?all", "/silences?alert=1", "/shadow", "/wall", "/runbooks"]:
+        page.goto(f"{site.url}{path}")
+        _is_inert(page, path)
+    page.locator("textarea[name=payload]").fill(pasted)
+    page.get_by_role("button", name="Try it").click()
+    _is_inert(page, "the tester")
+
+    context.close()
+    assert complaints == []
+
+
+def _is_inert(page: Page, path: str) -> None:
+    assert page.title() != "owned", path
+    assert "49" not in page.title(), path
+    found = page.locator(FOREIGN).evaluate_all("all => all.map(one => one.outerHTML)")
+    assert found == [], f"{path}: {found}"

@@ -1,0 +1,196 @@
+"""What the pages of the console say, asked for over HTTP: the facts of the moment, and no secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html import unescape
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import insert
+
+from firedoor.web import create_app
+from incidents import tables
+from ports.tokens import hash_token, new_token
+from tests.fixtures.desk import CAST, Desk, OpenDesk
+
+CHECKOUT = {"alertname": "CheckoutErrorRateHigh", "service": "checkout", "severity": "critical", "env": "prod"}
+QUEUE = {"alertname": "QueueGrows", "service": "mailer", "severity": "warning"}
+TWO_TEAMS = """
+services: {checkout: {name: The checkout, team: pay}, blog: {name: The blog}}
+"""
+
+
+@pytest.fixture
+def desk(open_desk: OpenDesk) -> Iterator[Desk]:
+    desk = open_desk()
+    yield desk
+    desk.news()
+
+
+def signed_in(desk: Desk) -> FlaskClient:
+    token = new_token()
+    with desk.house.database.work() as work:
+        values = {"kind": "signin", "token_hash": hash_token(token), "person": "ada", "created_at": work.now}
+        work.session.execute(insert(tables.credential).values(**values))
+    client = create_app(desk.house).test_client()
+    assert client.post("/signin", data={"token": token}).status_code == 303
+    return client
+
+
+def words(client: FlaskClient, path: str) -> str:
+    """A page as one reads it."""
+    answer = client.get(path)
+    assert answer.status_code == 200, path
+    main = answer.get_data(as_text=True).partition("<main")[2].partition("</main>")[0]
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", main)))
+
+
+def csrf_of(client: FlaskClient) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', client.get("/").get_data(as_text=True))
+    assert found
+    return found[1]
+
+
+def test_who_would_be_paged_is_said_for_each_service_and_severity(open_desk: OpenDesk) -> None:
+    policy = CAST.replace("teams:\n", "teams:\n  pay: {name: Payments, roles: {oncall: [ben], tech_lead: []}}\n")
+    desk = open_desk(policy + TWO_TEAMS)
+    read = signed_in(desk).get("/people").get_data(as_text=True)
+    rows = [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", row)) for row in read.split("<tr>")]
+
+    checkout = next(row for row in rows if "The checkout" in row)
+    assert "Payments" in checkout
+    assert "Ben" in checkout
+    assert "Ada" not in checkout
+    assert "Payments has nobody as tech lead" in words(signed_in(desk), "/people"), "a gap is said before it hurts"
+    assert "Nobody would be paged" in words(signed_in(desk), "/")
+    desk.news()
+
+
+def test_the_severity_table_says_who_each_audience_is_right_now(desk: Desk) -> None:
+    read = words(signed_in(desk), "/severities")
+
+    assert "leadership told within 30 min Lea" in read
+    assert "tech lead paged within 5 min Cy" in read
+    assert "acknowledge within 15 min" in read
+
+
+def test_a_pasted_payload_is_tried_and_nothing_is_stored(desk: Desk) -> None:
+    client = signed_in(desk)
+    payload = json.dumps(
+        {"version": "4", "status": "firing", "alerts": [{"status": "firing", "labels": CHECKOUT, "annotations": {}}]}
+    )
+
+    answer = client.post("/runbooks", data={"csrf": csrf_of(client), "source": "alertmanager", "payload": payload})
+
+    read = answer.get_data(as_text=True)
+    assert answer.status_code == 200
+    assert "It would open an incident, and page at once." in read
+    assert "Checkout returns too many errors" in read
+    assert desk.alerts() == []
+
+
+@pytest.mark.parametrize(("source", "payload"), [("alertmanager", "{"), ("alertmanager", "[]"), ("nobody", "{}")])
+def test_a_payload_that_nobody_reads_is_refused_and_kept(desk: Desk, source: str, payload: str) -> None:
+    client = signed_in(desk)
+
+    answer = client.post("/runbooks", data={"csrf": csrf_of(client), "source": source, "payload": payload})
+
+    assert answer.status_code == 422
+    assert f"{payload}</textarea>" in answer.get_data(as_text=True)
+
+
+def test_the_library_says_what_was_used(desk: Desk) -> None:
+    desk.alertmanager_says(labels=CHECKOUT)
+    desk.forward(minutes=4)
+
+    assert re.search(
+        r"Checkout returns too many errors .{0,200} 1 time, last 4 min ago", words(signed_in(desk), "/runbooks")
+    )
+
+
+def test_the_policy_is_shown_without_its_secrets(desk: Desk) -> None:
+    read = words(signed_in(desk), "/policy")
+
+    assert "tech_lead: [cy]" in read
+    assert desk.house.book().policy.channels["phone"].secret is not None
+    assert desk.house.book().policy.channels["phone"].secret.get_secret_value() not in read
+    assert "/ada" not in read, "the path of a receiver may be its secret"
+
+
+@pytest.mark.expects_errors("book.refused")
+def test_a_fault_of_the_policy_stands_at_its_line(desk: Desk) -> None:
+    path = desk.house.settings.policy_path
+    assert path is not None
+    path.write_text(path.read_text().replace("oncall: [ada, ben]", "oncal: [ben], oncall: nobody_known"))
+    desk.house.shelf._looked_at -= 2
+
+    read = signed_in(desk).get("/policy").get_data(as_text=True)
+
+    assert 'href="#L' in read
+    assert re.search(r'<li id="L\d+" class="faulty">', read)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("", ["INC-002", "INC-001"]),
+        ("q=check", ["INC-001"]),
+        ("q=inc-002", ["INC-002"]),
+        ("severity=P1", ["INC-002", "INC-001"]),
+        ("severity=P0", []),
+        ("service=search", ["INC-002"]),
+        ("status=ended", []),
+        ("status=nonsense", ["INC-002", "INC-001"]),
+        ("since=2020-01-01", ["INC-002", "INC-001"]),
+        ("until=2020-01-01", []),
+        ("since=yesterday&until=%00", ["INC-002", "INC-001"]),
+        ("cursor=2", ["INC-001"]),
+        ("cursor=%27;--", ["INC-002", "INC-001"]),
+        ("q=%25", []),
+    ],
+)
+def test_incidents_are_found_by_their_facts(desk: Desk, asked: str, found: list[str]) -> None:
+    desk.alertmanager_says(labels=CHECKOUT, annotations={"summary": "Checkouts fail"})
+    desk.alertmanager_says(labels={"alertname": "DiskFills", "service": "search", "severity": "critical"})
+
+    read = words(signed_in(desk), f"/search?{asked}")
+
+    assert list(dict.fromkeys(re.findall(r"INC-\d+", read))) == found
+
+
+def test_health_says_what_waits_what_got_through_and_who_spoke(desk: Desk) -> None:
+    desk.alertmanager_says(labels=CHECKOUT)
+    desk.forward(minutes=2)
+
+    read = words(signed_in(desk), "/health")
+
+    assert re.search(r"phone webhook \d+ (s|min) ago never", read)
+    assert re.search(r"alertmanager 2 min ago 1", read)
+    assert "No clock has worked lately" in read
+    assert "nothing waits" in read
+
+
+def test_a_quiet_wall_says_who_is_on_call(desk: Desk) -> None:
+    client = signed_in(desk)
+    read = client.get("/wall").get_data(as_text=True)
+    assert "No open incidents." in read
+    assert "<b>Ada</b>" in read
+
+    desk.alertmanager_says(labels=CHECKOUT, annotations={"summary": "Checkouts fail"})
+    read = client.get("/wall").get_data(as_text=True)
+    assert "<title>(1 · P1) Wallboard" in read
+    assert "nobody has it" in read
+
+
+def test_every_page_says_in_its_title_how_many_are_open_and_the_worst(desk: Desk) -> None:
+    client = signed_in(desk)
+    assert "<title>Alerts" in client.get("/alerts").get_data(as_text=True)
+
+    desk.alertmanager_says(labels=CHECKOUT)
+
+    read = client.get("/alerts").get_data(as_text=True)
+    assert "<title>(1 · P1) Alerts" in read
+    assert "icon-P1.svg" in read

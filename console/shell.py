@@ -18,6 +18,7 @@ from console.links import ReadLink, links
 from console.live import live
 from console.own import own
 from console.pages import pages
+from console.pictures import pictures
 from console.preferences import preferences
 from console.putaside import putaside
 from console.silences import silences
@@ -58,6 +59,7 @@ def console(
         audit_pages(frame),
         links(frame, read_link),
         preferences(frame),
+        pictures(frame),
         live(frame, watch or Watch(database)),
         apidocs(frame),
         assets(),

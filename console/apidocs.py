@@ -12,6 +12,7 @@ from flask import Blueprint, Response
 
 from console.frame import Frame
 from console.openapi import document, problem_example
+from console.reading import GREATEST
 
 TOKEN = "Authorization: Bearer $FIREDOOR_TOKEN"  # noqa: S105  # a variable's name, no secret
 
@@ -91,13 +92,15 @@ def _fields(body: Mapping[str, Any], components: Mapping[str, Any]) -> list[dict
 
 def _accepts(schema: Mapping[str, Any]) -> str:
     """`text`, `one of a, b`, `a whole number`: what may be sent, in words."""
+    schema = schema.get("anyOf", [schema])[0]
+    kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][0]
     if "enum" in schema:
-        return f"one of {', '.join(schema['enum'])}"
-    if schema["type"] == "array":
+        return f"one of {', '.join(one for one in schema['enum'] if one)}"
+    if kind == "array":
         return f"a list of {_accepts(schema['items'])}"
-    if schema["type"] == "integer":
+    if kind == "integer":
         most = schema.get("maximum")
-        return f"a number from {schema.get('minimum', 0)} to {most}" if most else "a whole number"
+        return f"a number from {schema['minimum']} to {most}" if most and most < GREATEST else "a whole number"
     return "a time with its zone" if schema.get("format") == "date-time" else "text"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from console.answers import SHAPES
 from console.fields import VERSION, Field, Route
 from console.problems import MEDIA_TYPE
+from console.reading import GREATEST, MOST_TEXTS
 from console.routes import ROUTES
 from console.shapes import example_of, schema_of
 from incidents import permissions
@@ -18,6 +19,7 @@ ABOUT = (
     "given again to whoever repeats the call."
 )
 TEXT = {"type": "string"}
+NUMBER = {"minimum": 0, "maximum": GREATEST}
 TAGS = {
     "incidents": "Incidents",
     "proposals": "Incidents",
@@ -155,7 +157,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     found = [_path_parameter(name) for name in ("name", "id", "n") if f"{{{name}}}" in route.path]
     for one in route.query:
         example = {"example": one.example} if one.example else {}
-        found.append({"name": one.name, "in": "query", "description": one.about, "schema": _schema(one), **example})
+        found.append({"name": one.name, "in": "query", "description": one.about, "schema": _in_query(one), **example})
     if route.method == "POST":
         about = "Any text of your own; a repeat with the same one gets the first answer."
         schema = {"type": "string", "maxLength": 200}
@@ -199,13 +201,29 @@ def _body_name(route: Route) -> str:
 def _body_schemas() -> dict[str, Any]:
     return {
         _body_name(route): _object(
-            {one.name: _schema(one) for one in (*route.fields, *((VERSION,) if route.versioned else ()))},
+            {one.name: _in_body(one) for one in (*route.fields, *((VERSION,) if route.versioned else ()))},
             required=[one.name for one in route.fields if one.required],
             closed=True,
         )
         for route in ROUTES
         if route.method == "POST" and not route.raw
     }
+
+
+def _in_query(one: Field) -> dict[str, Any]:
+    """`?cursor=` is how a form says nothing, and so does a program that asks for its first page."""
+    schema = _schema(one)
+    is_narrow = one.form or one.pattern or one.one_of or one.kind != "string"
+    return {"anyOf": [schema, {"type": "string", "maxLength": 0}]} if is_narrow else schema
+
+
+def _in_body(one: Field) -> dict[str, Any]:
+    """A field that may be left out may be null as well: that says the same."""
+    schema = _schema(one)
+    if one.required:
+        return schema
+    enum = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, "type": [schema["type"], "null"], **enum}
 
 
 def _responses(route: Route) -> dict[str, Any]:
@@ -247,15 +265,15 @@ def _problem(status: int, route: Route) -> dict[str, Any]:
 def _schema(one: Field) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": one.kind, "description": one.about}
     if one.kind == "array":
-        schema["items"] = {"type": "string", "maxLength": one.longest}
+        schema |= {"items": {"type": "string", "maxLength": one.longest}, "maxItems": MOST_TEXTS}
     elif one.kind == "integer":
-        schema |= {"minimum": 1, "maximum": 200} if one.name == "limit" else {"minimum": 0}
+        schema |= {"minimum": 1, "maximum": 200} if one.name == "limit" else NUMBER
     elif one.kind == "numbers":
-        schema |= {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 1000}
+        schema |= {"type": "array", "items": {"type": "integer", **NUMBER}, "minItems": 1, "maxItems": 1000}
     elif one.one_of:
         schema["enum"] = list(one.one_of)
     else:
-        schema["maxLength"] = one.longest
+        schema |= {"maxLength": one.longest, **({"minLength": 1} if one.required else {})}
     if one.form:
         schema["format"] = one.form
     if one.pattern:

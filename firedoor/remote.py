@@ -96,8 +96,8 @@ class Remote:
     def _no_answer(self, error: requests.RequestException) -> str:
         if isinstance(error, requests.exceptions.SSLError):
             return (
-                f"The certificate of {self.url} is not one that this machine trusts, so nothing was sent, the token "
-                "neither. Is FIREDOOR_URL right? For a CA of your own, set REQUESTS_CA_BUNDLE to its file."
+                f"{self.url} does not speak https, or shows a certificate that this machine does not trust. Nothing "
+                "was sent, the token neither. Is FIREDOOR_URL right? For a CA of your own, set REQUESTS_CA_BUNDLE."
             )
         if isinstance(error, requests.exceptions.ProxyError):
             return f"The proxy on the way to {self.url} does not let us through. Nothing was done. See HTTPS_PROXY."

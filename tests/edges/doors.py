@@ -84,7 +84,8 @@ class Doors:
         self.sent += 1
         self.times = times
         told: Told = DOORS[door](self, verb, on, fields)
-        self.desk.settle()
+        if told.done:
+            self.desk.settle()
         return told
 
     # --- forms ---

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -104,26 +104,10 @@ def health(
     @blueprint.get("/metrics")
     def metrics() -> Response:
         samples = [
-            Sample("firedoor_build_info", 1, {"version": version}, about="Which build this is."),
-            Sample(
-                "firedoor_doorbell_failures_total",
-                doorbell_failures(),
-                kind="counter",
-                about="Bells not heard by Redis, since this process began.",
-            ),
+            *_of_this_process(version, doorbell_failures(), refused()),
+            *_of_the_spool(spool() if spool is not None else {}),
+            *measure(database),
         ]
-        samples.append(
-            Sample(
-                "firedoor_policy_faults",
-                len(refused()),
-                about="Faults of saved files that are refused; the versions before stay in force.",
-            )
-        )
-        samples += [
-            Sample(f"firedoor_spool_{name}", number, about=SPOOL_NUMBERS[name])
-            for name, number in (spool() if spool is not None else {}).items()
-        ]
-        samples += measure(database)
         return Response(exposition(samples), content_type="text/plain; version=0.0.4; charset=utf-8")
 
     @blueprint.after_request
@@ -132,6 +116,19 @@ def health(
         return answer
 
     return blueprint
+
+
+def _of_this_process(version: str, unheard: int, refused: Sequence[Fault]) -> Iterator[Sample]:
+    yield Sample("firedoor_build_info", 1, {"version": version}, about="Which build this is.")
+    about = "Bells not heard by Redis, since this process began."
+    yield Sample("firedoor_doorbell_failures_total", unheard, kind="counter", about=about)
+    about = "Faults of saved files that are refused; the versions before stay in force."
+    yield Sample("firedoor_policy_faults", len(refused), about=about)
+
+
+def _of_the_spool(facts: Mapping[str, float]) -> Iterator[Sample]:
+    for name, number in facts.items():
+        yield Sample(f"firedoor_spool_{name}", number, about=SPOOL_NUMBERS[name])
 
 
 def _write_something(work: Work) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from incidents import intake, response, tables
@@ -26,6 +26,8 @@ ASLEEP = timedelta(seconds=20)  # a promise that we come to so late says that we
 AWAKE_FOR = timedelta(minutes=10)  # then a job is waited for so long at most
 BEHIND = timedelta(seconds=5)  # what is received and not taken in yet may be the call
 BEHIND_AT_MOST = timedelta(minutes=2)
+CALLS_KEPT = timedelta(days=7)
+FORGOTTEN_AT_ONCE = 200  # rows of one transaction: a page waits for no housekeeping
 
 
 def take_calls(session: Connection, calls: Sequence[tuple[Row[Any], Any]], book: Book, now: datetime) -> list[Bell]:
@@ -145,6 +147,18 @@ def _say(
     delivery = intake.Delivery(None, now, [alert])
     changes = intake.take(session, source=HEARTBEAT, deliveries=[delivery], book=book, now=now)
     return response.triage(session, changes, book=book, now=now)
+
+
+def forget_old_calls(session: Connection, *, now: datetime) -> int:
+    """Delete calls that were counted more than a week ago, some at a time: nobody reads them, and jobs call for years.
+
+    How many were deleted. When a job called in last stands in its own row.
+    """
+    i = t.inbox
+    sources = [f"{HEARTBEAT}/{name}" for name in session.execute(select(t.heartbeat.c.name)).scalars()]
+    counted = and_(i.c.source.in_(sources), i.c.state == "taken", i.c.received_at < now - CALLS_KEPT)
+    some = select(i.c.id).where(counted).limit(FORGOTTEN_AT_ONCE)
+    return session.execute(delete(i).where(i.c.id.in_(some))).rowcount
 
 
 def _begin(session: Connection, name: str, settings: Heartbeat, *, now: datetime) -> list[Bell]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, not_, or_, select
+from sqlalchemy import Connection, Row, Select, and_, func, not_, or_, select
 
 from incidents import briefing, lanes, lifecycle, mending, silences, store, tables
 from incidents.book import Book
@@ -35,17 +35,15 @@ def incident_list(
     conditions = _incident_conditions(filters)
     if cursor:
         conditions.append(_is_after(cursor, worst_first=worst_first))
-    limit = min(max(limit, 1), briefing.MOST)
     order = [i.c.severity, i.c.id] if worst_first else [i.c.id.desc()]
-    rows = session.execute(select(i).where(*conditions).order_by(*order).limit(limit + 1)).all()
-    shown = rows[:limit]
+    shown, is_more = _page(session, select(i).where(*conditions).order_by(*order), limit)
     soonest = _soonest(session, [row.id for row in shown if row.status in lifecycle.LIVE], book=book, now=now)
     return {
         "items": [
             {**briefing.outline(row, book), "deadline": soonest.get(row.id), "links": {"console": f"/i/{row.name}"}}
             for row in shown
         ],
-        "next": _cursor(shown[-1], worst_first=worst_first) if len(rows) > limit else None,
+        "next": _cursor(shown[-1], worst_first=worst_first) if is_more else None,
     }
 
 
@@ -60,6 +58,13 @@ def _is_after(cursor: str, *, worst_first: bool) -> Any:
     if worst_first:
         return or_(i.severity > severity, and_(i.severity == severity, i.id > int(number)))
     return i.id < int(number)
+
+
+def _page(session: Connection, wanted: Select[Any], limit: int) -> tuple[Sequence[Row[Any]], bool]:
+    """The rows of one page, and whether there are more."""
+    limit = min(max(limit, 1), briefing.MOST)
+    rows = session.execute(wanted.limit(limit + 1)).all()
+    return rows[:limit], len(rows) > limit
 
 
 def _incident_conditions(filters: Mapping[str, Any]) -> list[Any]:
@@ -113,7 +118,6 @@ def alert_list(
 ) -> dict[str, Any]:
     """Alerts, last heard first, each with what was decided and why."""
     a = t.alert
-    limit = min(max(limit, 1), briefing.MOST)
     conditions: list[Any] = []
     for name in ("decision", "status", "service", "source", "severity"):
         if filters.get(name):
@@ -134,11 +138,9 @@ def alert_list(
     named = select(a, t.incident.c.name.label("incident_name")).outerjoin(
         t.incident, t.incident.c.id == a.c.incident_id
     )
-    rows = session.execute(
-        named.where(*conditions).order_by(a.c.last_seen_at.desc(), a.c.id.desc()).limit(limit + 1)
-    ).all()
-    shown = rows[:limit]
-    last = shown[-1] if len(rows) > limit else None
+    newest_first = (a.c.last_seen_at.desc(), a.c.id.desc())
+    shown, is_more = _page(session, named.where(*conditions).order_by(*newest_first), limit)
+    last = shown[-1] if is_more else None
     cursor = None if last is None else f"{int(last.last_seen_at.timestamp() * 1_000_000)}-{last.id}"
     return {"items": [{**briefing.alert_outline(row), "incident": row.incident_name} for row in shown], "next": cursor}
 
@@ -177,13 +179,11 @@ def silence_list(
     conditions: list[Any] = [s.c.id < int(cursor)] if cursor else []
     if filters.get("state"):
         conditions.append(states[filters["state"]])
-    limit = min(max(limit, 1), briefing.MOST)
-    rows = session.execute(select(s).where(*conditions).order_by(s.c.id.desc()).limit(limit + 1)).all()
-    shown = rows[:limit]
+    shown, is_more = _page(session, select(s).where(*conditions).order_by(s.c.id.desc()), limit)
     firing = _muted_firing(session, [row.id for row in shown])
     return {
         "items": [_silence(row, firing.get(row.id, 0), book, now) for row in shown],
-        "next": str(shown[-1].id) if len(rows) > limit else None,
+        "next": str(shown[-1].id) if is_more else None,
         "windows": [_window(one, book, now) for one in book.policy.silences],
     }
 

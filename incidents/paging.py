@@ -231,9 +231,6 @@ def person_name(book: Book, person: str) -> str:
     return (known.name if known else "") or person
 
 
-# --- what is proven, and what is then owed no more ---
-
-
 # --- messages outside the table ---
 
 

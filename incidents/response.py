@@ -179,9 +179,6 @@ def _note_decision(
         session.execute(update(a).where(a.c.id == bindparam("b_id")).values(values), rows)
 
 
-# --- opening ---
-
-
 # --- joining, reopening ---
 
 
@@ -348,9 +345,3 @@ def _resolved(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, no
         if not store.is_anything_firing(session, incident_id):
             bells += signal.cleared(session, incident, book=book, now=now)
     return bells
-
-
-# --- openings that no alert's conditions decide ---
-
-
-# --- the audit ---

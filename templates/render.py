@@ -5,6 +5,7 @@ Templates come from this folder alone; what senders write (labels, titles) is on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
 
 from templates.fitting import SHORT, fitted, one_line, plain_ascii
 
 LONGEST_FACT = 500
+_CODE = re.compile(r"`([^`\n]+)`")
 ENTRY = {"line": "", "incident": "", "severity": "", "service": "", "what": "", "who_has_it": "", "needs_human": ""}
 PURPOSES = (
     "page", "tell", "handed", "digest", "cleared", "stand_down", "leadership", "update", "canary", "bundle",
@@ -195,6 +198,11 @@ def sentence(text: str) -> str:
     return bare if not bare or bare[-1] in "?!" else f"{bare}."
 
 
+def coded(text: str) -> Markup:
+    """Text for a page, in which `this` is code. It is escaped first: what a sender wrote stays text."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text or ""))))  # noqa: S704
+
+
 def names(people: Iterable[str]) -> str:
     """ "Ada, Ben and Cy"."""
     listed = [one_line(person) for person in people]
@@ -210,7 +218,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (ago, utc_time, utc_day, spoken, names, one_line, sentence)
+    filters = (ago, utc_time, utc_day, spoken, coded, names, one_line, sentence)
     environment.filters.update({one.__name__: one for one in filters})
     return environment
 

@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.fixtures.ntfy",
     "tests.fixtures.slack",
     "tests.fixtures.pagerduty",
+    "tests.fixtures.listener",
     "tests.fixtures.desk",
     "tests.fixtures.parts",
 ]

@@ -37,6 +37,7 @@ PAGES_LATE = timedelta(seconds=5)
 ACTS_LATE = timedelta(seconds=60)
 REDIS_DOWN = 3.0
 AUDIT_EVERY = 10.0
+HOUSE_EVERY, HOUSE_FIRST = 600.0, 60.0  # not at the start, when what waited comes first
 STEPPED = 2.0
 STUCK = 15.0
 EX_STUCK = 70
@@ -82,6 +83,7 @@ class Ticker:
         self._part = Part(self.database, "clock", f"clock-{socket.gethostname()}-{os.getpid()}", every=LONGEST_SLEEP)
         self._steps = _StepWatch(self.clock)
         self._audit_at = 0.0
+        self._house_at = time.monotonic() + HOUSE_FIRST
         self._finished_at = time.monotonic()
         self._stand_in: _StandIn | None = None
 
@@ -125,6 +127,7 @@ class Ticker:
         self._audit()
         if look.unsealed:
             self._seal()
+        self._keep_house()
         self._part.worked(redis=not self._redis.is_down, due=len(look.due))
         return self._sleep(look)
 
@@ -221,6 +224,22 @@ class Ticker:
             head = auditlog.seal(work.session)
         if head is not None:
             log.info("audit.sealed", line=head[0], hash=head[1])
+
+    def _keep_house(self) -> None:
+        """What nobody reads any more goes: one small transaction a pass, until nothing is left for this time."""
+        if time.monotonic() < self._house_at:
+            return
+        self._house_at = time.monotonic() + HOUSE_EVERY
+        try:
+            with self.database.work(wait=STORE_WAIT) as work:
+                gone = heartbeats.forget_old_calls(work.session, now=work.now)
+        except StoreDown:
+            raise
+        except Exception:
+            log.exception("clock.housekeeping_failed")
+        else:
+            if gone:
+                self._house_at = 0.0
 
     # ---- watching ourselves
 

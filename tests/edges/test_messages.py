@@ -12,7 +12,19 @@ from jinja2 import DictLoader, TemplateError, UndefinedError
 
 from templates import render as rendering
 from templates.fitting import one_line, plain_ascii
-from templates.render import ENVIRONMENT, PURPOSES, ago, message, names, render, sentence, spoken, utc_day, utc_time
+from templates.render import (
+    ENVIRONMENT,
+    PURPOSES,
+    ago,
+    coded,
+    message,
+    names,
+    render,
+    sentence,
+    spoken,
+    utc_day,
+    utc_time,
+)
 
 LINK = "https://firedoor.example/ack/1a-abcdefghijklmnopqrst"
 FACTS: dict[str, Any] = {
@@ -315,3 +327,19 @@ def test_text_becomes_plain_ascii_where_only_that_is_carried() -> None:
 def test_no_template_has_a_link_or_a_picture_from_elsewhere() -> None:
     for template in (Path(rendering.__file__).parent / "messages").rglob("*.*"):
         assert "://" not in template.read_text(), template
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Run `kubectl get pods` now", "Run <code>kubectl get pods</code> now"),
+        ("`<script>` & `a`", "<code>&lt;script&gt;</code> &amp; <code>a</code>"),
+        ("<b>`x`</b>", "&lt;b&gt;<code>x</code>&lt;/b&gt;"),
+        ("one ` alone", "one ` alone"),
+        ("``", "``"),
+        ("`two\nlines`", "`two\nlines`"),
+        ("", ""),
+    ],
+)
+def test_code_in_a_text_is_shown_as_code_and_nothing_else_of_it_is_markup(text: str, shown: str) -> None:
+    assert coded(text) == shown

@@ -7,9 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +16,10 @@ import pytest
 from firedoor.heartbeat import Signs
 from incidents import canary, tables
 from tests.fixtures.desk import CAST, TOKEN, Desk, OpenDesk
+from tests.fixtures.listener import Listener
 from tests.fixtures.waiting import eventually, free_port
 
 LOG = CAST.replace("channels: {phone:", "channels: {log: {kind: log}, phone:")
-
-
-class Answering(BaseHTTPRequestHandler):
-    heard: list[str]
-
-    def do_GET(self) -> None:
-        self.heard.append(self.path)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_words: Any) -> None: ...
-
-
-@pytest.fixture
-def listener() -> Iterator[tuple[str, list[str], Callable[[], None]]]:
-    """A server on loopback, what it was asked, and a way to end it."""
-    heard: list[str] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (Answering,), {"heard": heard}))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    ended: list[bool] = []
-
-    def end() -> None:
-        if not ended:
-            ended.append(True)
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-    yield f"http://127.0.0.1:{server.server_address[1]}", heard, end
-    end()
 
 
 def sing(desk: Desk, to: str = "log") -> None:
@@ -140,20 +108,17 @@ def test_a_late_clock_an_overdue_page_and_a_silent_redis_are_noticed(open_desk: 
     desk.settle()
 
 
-def test_a_web_process_that_was_beside_us_must_go_on_answering(
-    open_desk: OpenDesk, listener: tuple[str, list[str], Callable[[], None]]
-) -> None:
-    url, heard, end = listener
+def test_a_web_process_that_was_beside_us_must_go_on_answering(open_desk: OpenDesk, listener: Listener) -> None:
     desk = open_desk(LOG)
     sing(desk)
-    signs = Signs(desk.house.database, lambda: 0.5, web=url)
+    signs = Signs(desk.house.database, lambda: 0.5, web=listener.url)
     assert signs.are_good()
-    assert heard == ["/healthz"]
+    assert listener.heard == ["/healthz"]
 
-    end()
+    listener.end()
 
     assert list(signs.amiss()) == ["the web process does not answer"]
-    assert amiss(desk, web=url) == [], "one that never was beside us runs on another machine"
+    assert amiss(desk, web=listener.url) == [], "one that never was beside us runs on another machine"
 
 
 # --- a real clock ---
@@ -167,28 +132,25 @@ run_clock(Settings.from_env())
 """
 
 
-def test_a_clock_that_is_frozen_falls_silent_and_speaks_again(
-    tmp_path: Path, listener: tuple[str, list[str], Callable[[], None]]
-) -> None:
-    url, heard, _ = listener
+def test_a_clock_that_is_frozen_falls_silent_and_speaks_again(tmp_path: Path, listener: Listener) -> None:
     environ = {
         **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
         "FIREDOOR_HOME": str(tmp_path / "home"),
         "FIREDOOR_ALERTMANAGER_TOKEN": TOKEN,
-        "FIREDOOR_HEARTBEAT_URL": f"{url}/alive",
+        "FIREDOOR_HEARTBEAT_URL": f"{listener.url}/alive",
         "FIREDOOR_PORT": str(free_port()),
     }
     subprocess.run([sys.executable, "-m", "firedoor", "release"], env=environ, cwd=tmp_path, check=True)
     clock = subprocess.Popen([sys.executable, "-c", CLOCK], env=environ, cwd=tmp_path, stderr=subprocess.DEVNULL)
     try:
-        eventually(lambda: len(heard) >= 3, timeout=30)
+        eventually(lambda: len(listener.heard) >= 3, timeout=30)
         clock.send_signal(signal.SIGSTOP)
         eventually(lambda: _is_stopped(clock.pid))
-        silent_at = len(heard)
+        silent_at = len(listener.heard)
         threading.Event().wait(0.6)
-        assert len(heard) <= silent_at + 1, "one may have been on its way"
+        assert len(listener.heard) <= silent_at + 1, "one may have been on its way"
         clock.send_signal(signal.SIGCONT)
-        eventually(lambda: len(heard) >= silent_at + 3)
+        eventually(lambda: len(listener.heard) >= silent_at + 3)
     finally:
         clock.send_signal(signal.SIGCONT)
         clock.terminate()

@@ -225,12 +225,8 @@ def test_a_p1_that_is_raised_to_p0_while_clear_goes_on(desk: Desk) -> None:
     desk.alertmanager_says("firing")
     desk.alertmanager_says("resolved")
     desk.does("severity", severity="P0", by="lea")
-    desk.news()
 
-    desk.forward(minutes=10)
-
-    assert desk.incident()["status"] == "active"
-    assert ("page", "ben") in desk.heard()
+    assert desk.goes_on_though_it_is_clear()
 
 
 def test_an_acknowledgement_does_not_lapse_while_the_signal_is_clear(desk: Desk) -> None:
@@ -305,11 +301,7 @@ def test_a_suggested_alert_of_the_same_key_reopens_nothing(desk: Desk) -> None:
 
 
 def test_an_older_incident_is_not_reopened_beside_the_live_one_of_its_key(desk: Desk) -> None:
-    desk.alertmanager_says("firing")
-    desk.press("ada", "acknowledge")
-    desk.does("resolve")
-    desk.alertmanager_says("resolved")
-    desk.does("stand-down")
+    desk.an_incident_ends()
     desk.forward(minutes=31)
     desk.alertmanager_says("firing")
     desk.news()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from incidents import tables
+from incidents import heartbeats, tables
 from tests.fixtures.desk import CAST, TOKEN, Desk, OpenDesk
 
 BACKUP = """
@@ -35,6 +36,28 @@ def test_a_job_that_calls_in_wakes_nobody(backed_up: Desk) -> None:
 
     assert backed_up.incidents() == []
     assert backed_up.alerts() == []
+
+
+def test_counted_calls_are_forgotten_after_a_week_and_nothing_else_is(backed_up: Desk, monkeypatch: Any) -> None:
+    monkeypatch.setattr("incidents.heartbeats.FORGOTTEN_AT_ONCE", 2)
+    backed_up.alertmanager_says("resolved")
+    for _ in range(3):
+        backed_up.calls_in("backup")
+    backed_up.clock.set(backed_up.clock.now() + timedelta(days=7, seconds=1))
+    backed_up.calls_in("backup")
+
+    forgotten = []
+    for _ in range(3):
+        with backed_up.house.database.work() as work:
+            forgotten.append(heartbeats.forget_old_calls(work.session, now=work.now))
+
+    assert forgotten == [2, 1, 0]
+    i = tables.inbox
+    with backed_up.house.database.read() as work:
+        left = work.session.execute(select(i.c.source).order_by(i.c.id)).scalars().all()
+        beats = work.session.execute(select(tables.heartbeat.c.beats)).scalar()
+    assert (left, beats) == (["alertmanager", "heartbeat/backup"], 4)
+    backed_up.news()
 
 
 def test_silence_opens_one_incident_that_says_since_when(backed_up: Desk) -> None:

@@ -69,12 +69,8 @@ def test_a_p0_goes_on_though_its_signal_is_clear(desk: Desk) -> None:
     desk.alertmanager_says("firing")
     desk.does("severity", severity="P0")
     desk.alertmanager_says("resolved")
-    desk.news()
 
-    desk.forward(minutes=10)
-
-    assert desk.incident()["status"] == "active"
-    assert ("page", "ben") in desk.heard()
+    assert desk.goes_on_though_it_is_clear()
 
 
 def test_an_acknowledged_incident_resolves_after_ten_clear_minutes(desk: Desk) -> None:
@@ -100,12 +96,8 @@ def test_the_third_opening_within_an_hour_no_longer_clears_itself(desk: Desk) ->
     desk.alertmanager_says("firing")
     desk.forward(minutes=2)
     desk.alertmanager_says("resolved")
-    desk.news()
 
-    desk.forward(minutes=10)
-
-    assert desk.incident()["status"] == "active"
-    assert ("page", "ben") in desk.heard()
+    assert desk.goes_on_though_it_is_clear()
 
 
 def test_a_firing_right_after_its_resolve_waits_a_minute_and_counts_if_no_resolve_comes_again(desk: Desk) -> None:
@@ -185,11 +177,7 @@ def test_alerts_of_one_group_key_are_one_incident(desk: Desk) -> None:
 
 
 def test_what_fires_after_the_reopen_window_is_a_new_incident_linked_as_a_recurrence(desk: Desk) -> None:
-    desk.alertmanager_says("firing")
-    desk.press("ada", "acknowledge")
-    desk.does("resolve")
-    desk.alertmanager_says("resolved")
-    desk.does("stand-down")
+    desk.an_incident_ends()
     desk.forward(minutes=31)
     desk.news()
 

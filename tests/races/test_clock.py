@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from incidents.promises import Bell
-from incidents.tables import counter, inbox, part
+from incidents.tables import counter, heartbeat, inbox, part
 from ports.clock import SettableClock, Steady, SystemClock
 from ports.database import Database
 from ports.doorbell import Doorbell
@@ -120,6 +120,26 @@ def test_it_rings_for_a_delivery_that_nobody_takes_in(
 
     assert bells.rung == [("intake", 1)]
     assert engine.ledger.lines == []
+
+
+def test_it_keeps_house_a_little_a_pass_until_nothing_is_left(
+    ticker: Ticker, engine: Engine, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("incidents.heartbeats.FORGOTTEN_AT_ONCE", 2)
+    monkeypatch.setattr(ticker, "_house_at", 0.0)
+    with engine.database.work() as work:
+        work.session.execute(insert(heartbeat).values(name="backup"))
+        row = {"received_at": work.now, "headers": {}, "body": b"", "state": "taken"}
+        work.session.execute(insert(inbox), [{"source": "heartbeat/backup", **row} for _ in range(3)])
+    clock.forward(timedelta(days=8))
+    left = []
+    for _ in range(3):
+        ticker.tick()
+        with engine.database.read() as work:
+            left.append(work.session.execute(select(func.count()).select_from(inbox)).scalar_one())
+
+    assert left == [1, 0, 0]
+    assert ticker._house_at > time.monotonic(), "then it rests"
 
 
 def test_without_redis_it_takes_in_and_pages_by_itself(ticker: Ticker, bells: Bells, engine: Engine) -> None:

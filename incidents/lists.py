@@ -260,7 +260,7 @@ def timeline(session: Connection, name: str, *, after: int = 0, limit: int = bri
         select(e).where(e.c.incident_id == incident.id, e.c.id > after).order_by(e.c.id).limit(limit + 1)
     ).all()
     shown = rows[:limit]
-    superseded = _superseded(session, incident.id)
+    superseded = _superseded(session, shown)
     return {
         "items": [entry_facts(row, superseded) for row in shown],
         "next": shown[-1].id if len(rows) > limit else None,
@@ -279,13 +279,17 @@ def newest_entries(
     if before:
         conditions.append(e.c.id < before)
     rows = session.execute(select(e).where(*conditions).order_by(e.c.id.desc()).limit(limit)).all()
-    superseded = _superseded(session, incident.id)
+    superseded = _superseded(session, rows)
     return [entry_facts(row, superseded) for row in sorted(rows, key=lambda row: (row.at, row.id), reverse=True)]
 
 
-def _superseded(session: Connection, incident_id: int) -> set[int]:
+def _superseded(session: Connection, shown: Sequence[Row[Any]]) -> set[int]:
+    """Which of these entries were taken back: only kinds that can be are asked after."""
     e = t.timeline
-    chosen = select(e.c.supersedes).where(e.c.incident_id == incident_id, e.c.supersedes.is_not(None))
+    ids = [row.id for row in shown if row.kind in mending.UNDO]
+    if not ids:
+        return set()
+    chosen = select(e.c.supersedes).where(e.c.supersedes.in_(ids), e.c.supersedes.is_not(None))
     return set(session.execute(chosen).scalars())
 
 

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import BigInteger, Connection, Row, func, select, type_coerce
 
 from incidents import changes, lanes, paging, store, tables
 from incidents.book import Book
 from incidents.lifecycle import LIVE
+from incidents.tables import MICROSECOND
 
 t = tables
-MOST_ENTRIES = 20_000
+MOMENTS = 300  # as many a lane may have: what is nearer to each other than that is one, with its number
 BEFORE = timedelta(hours=1)  # a change so long before the beginning still belongs into the picture
 LEAST = timedelta(minutes=10)  # what lasts less is drawn on an axis of ten minutes
 
@@ -33,10 +34,6 @@ def picture(session: Connection, name: str, *, book: Book, now: datetime) -> dic
     """Everything that is drawn of one incident; the table beside the drawing says the same. Raises NotFound."""
     incident = store.find_incident(session, name)
     until = _end(incident, now)
-    e = t.timeline.c
-    entries = session.execute(
-        select(e.at, e.kind).where(e.incident_id == incident.id).order_by(e.id).limit(MOST_ENTRIES)
-    ).all()
     deploys = [one for one, _ in changes.around(session, incident, book=book) if one.at >= incident.began_at - BEFORE]
     heard = [bar(row, book, until) for row in _asked(session, incident)]
     room = max(until - incident.began_at, LEAST) / 3  # what was long before stands at the edge, and squeezes nothing
@@ -54,7 +51,7 @@ def picture(session: Connection, name: str, *, book: Book, now: datetime) -> dic
             if getattr(incident, column)
         ],
         "bands": bands(incident, until),
-        "lanes": lanes_of(entries),
+        "lanes": lanes_of(_moments(session, incident, until)),
         "changes": [{"at": one.at, "label": changes.sentence(one, incident)} for one in deploys],
         "heard": heard,
     }
@@ -80,21 +77,34 @@ def bands(incident: Row[Any], until: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def lanes_of(entries: Sequence[Any]) -> list[dict[str, Any]]:
+def _moments(session: Connection, incident: Row[Any], until: datetime) -> Sequence[Any]:
+    """For each kind of entry and each short while: the first and the last, and how many. The database counts them."""
+    e = t.timeline.c
+    width = max(until - incident.began_at, LEAST) // MOMENTS // MICROSECOND
+    at = type_coerce(e.at, BigInteger)
+    while_ = at // width
+    chosen = select(e.kind, func.min(e.at).label("at"), func.max(e.at).label("last"), func.count().label("count"))
+    return session.execute(chosen.where(e.incident_id == incident.id).group_by(e.kind, while_).order_by("at")).all()
+
+
+def lanes_of(moments: Sequence[Any]) -> list[dict[str, Any]]:
     """Each lane with its moments: when, and how many entries stand there."""
     found: dict[str, Counter[datetime]] = {lane: Counter() for lane in lanes.LABELS}
-    for entry in entries:
-        found[lanes.lane_of(entry.kind)][entry.at] += 1
+    last: dict[str, datetime] = {}
+    for one in moments:
+        lane = lanes.lane_of(one.kind)
+        found[lane][one.at] += one._mapping["count"]
+        last[lane] = max(last.get(lane, one.last), one.last)
     return [
         {
             "lane": lane,
             "label": lanes.LABELS[lane],
-            "moments": sorted(moments.items()),
-            "count": moments.total(),
-            "first": min(moments) if moments else None,
-            "last": max(moments) if moments else None,
+            "moments": sorted(at.items()),
+            "count": at.total(),
+            "first": min(at) if at else None,
+            "last": last.get(lane),
         }
-        for lane, moments in found.items()
+        for lane, at in found.items()
     ]
 
 

@@ -258,6 +258,12 @@ timeline = Table(
     Column("supersedes", Id),
     Column("hash", Text),
     Index("ix_timeline_incident_id", "incident_id", "id"),
+    Index(
+        "ix_timeline_supersedes",
+        "supersedes",
+        sqlite_where=text("supersedes IS NOT NULL"),
+        postgresql_where=text("supersedes IS NOT NULL"),
+    ),
 )
 
 hearing = Table(

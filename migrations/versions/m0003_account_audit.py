@@ -60,10 +60,13 @@ def upgrade() -> None:
     for name, kind in OF_A_TOKEN:
         op.add_column("credential", sa.Column(name, kind, nullable=True))
     op.create_index("ix_credential_person_kind", "credential", ["person", "kind"])
+    mended = sa.text("supersedes IS NOT NULL")
+    op.create_index("ix_timeline_supersedes", "timeline", ["supersedes"], sqlite_where=mended, postgresql_where=mended)
     op.execute(CARRIED_OVER)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_timeline_supersedes", "timeline")
     op.drop_index("ix_credential_person_kind", "credential")
     for name, _ in reversed(OF_A_TOKEN):
         op.drop_column("credential", name)

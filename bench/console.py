@@ -11,10 +11,12 @@ import http.client
 import json
 import re
 import selectors
+import shutil
 import socket
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -112,7 +114,9 @@ def first_content(one: Stack, token: str, path: str) -> float:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page(viewport={"width": 360, "height": 740})
         page.goto(f"{one.url}/signin?token={token}")
         page.get_by_role("button", name="Sign in as").click()
@@ -130,8 +134,21 @@ def first_content(one: Stack, token: str, path: str) -> float:
     return quantile(found, 0.5)
 
 
+class Table(list[Row]):
+    """Rows that are printed as they are found."""
+
+    def __iadd__(self, rows: Iterable[Row]) -> Table:  # type: ignore[override,misc]
+        for row in rows:
+            self.append(row)
+        return self
+
+    def append(self, row: Row) -> None:
+        print("| " + " | ".join(row) + " |", flush=True)
+        super().append(row)
+
+
 def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
-    rows: list[Row] = []
+    rows = Table()
     with tempfile.TemporaryDirectory(prefix="firedoor-console-") as name, provider(lambda *_: None) as provider_url:
         folder = Path(name)
         with database(kind, folder) as url, stack(url, folder, provider_url) as one:
@@ -218,9 +235,7 @@ def main() -> None:
     print("| database | what | measured | to reach |\n|---|---|---|---|")
     found: list[Row] = []
     for kind in ("sqlite", "postgresql") if sizes.database == "both" else (sizes.database,):
-        for row in measure(kind, sizes):
-            found.append(row)
-            print("| " + " | ".join(row) + " |", flush=True)
+        found += measure(kind, sizes)
     if sizes.json:
         Path(sizes.json).write_text(json.dumps(found))
 

@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import insert
 
 from console.watching import Watch
 from firedoor.web import create_app
-from incidents import tables
-from ports.tokens import hash_token, new_token
-from tests.fixtures.desk import Desk
+from tests.fixtures.desk import Desk, add_token
 from tests.fixtures.waiting import eventually
 
 
@@ -59,12 +56,8 @@ def events(answer: Any) -> Iterator[Heard]:
 
 
 def sign_in(desk: Desk, watch: Watch, person: str = "ada") -> Viewer:
-    app = create_app(desk.house, watch)
-    client, token = app.test_client(), new_token()
-    with desk.house.database.work() as work:
-        row = {"kind": "signin", "token_hash": hash_token(token), "person": person, "created_at": work.now}
-        work.session.execute(insert(tables.credential).values(**row))
-    client.post("/signin", data={"token": token})
+    client = create_app(desk.house, watch).test_client()
+    client.post("/signin", data={"token": add_token(desk.house, person, "signin")})
     page = client.get("/people").get_data(as_text=True)
     return Viewer(client, watch, page.partition('name="csrf" value="')[2].partition('"')[0])
 

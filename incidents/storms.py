@@ -1,7 +1,8 @@
 """Storms: three or more pages to a person within minutes become one page that lists the incidents, worst first.
 
-No page is given up for it: those that are listed stay due until the one that carries them has left, and end in the
-transaction that records it. A carrier that fails leaves them due, and the next of them carries.
+The first page leaves at once, so that a storm wakes nobody later than a single incident would; those after it wait for
+each other. No page is given up for it: those that are listed stay due until the one that carries them has left, and end
+in the transaction that records it. A carrier that fails leaves them due, and the next of them carries.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def carried_with(
 ) -> Sequence[tuple[Row[Any], Row[Any]]] | Skip:
     """The pages (with their incidents) that this page lists beside its own; or that it has to wait.
 
-    1. No storm, or the person's first page of the worst severity: it leaves at once, alone.
-    2. Pages wait a few seconds for each other, and in a storm for a minute since the last that listed several.
+    1. No storm, or the person's first page, or their first of the worst severity: it leaves at once, alone.
+    2. The others wait a few seconds for each other, and a minute since the last that listed several.
     3. Of those that are under way together the oldest carries; the others look again soon.
     """
     if row.facts.get("inside"):
@@ -57,7 +58,9 @@ def carried_with(
     if not _may_share(row, book):
         return []
     known = _pages_of(session, row, book=book, now=now)
-    if not _is_storm(row, known, book) or _is_first_of_the_worst(incident, known, book):
+    if not _is_storm(row, known, book) or _is_first(row, incident, known, book):
+        return []
+    if _is_first_of_the_worst(incident, known, book):
         return []
     last = max((one.at for one in known if one.carried), default=None)
     ready_at = max(row.due_at + GATHER, last + SPACING) if last else row.due_at + GATHER
@@ -112,6 +115,16 @@ def _page(row: Any, *, under_way: bool = False, waits: bool = False) -> _Page:
 def _is_storm(row: Row[Any], known: Sequence[_Page], book: Book) -> bool:
     incidents = {row.incident_id, *(one.incident_id for one in known)}
     return len(incidents) >= book.policy.hearing.bundle_from or any(one.carried for one in known)
+
+
+def _is_first(row: Row[Any], incident: Row[Any], known: Sequence[_Page], book: Book) -> bool:
+    """Nothing left to this person lately, and of what is due by now this is the worst, and of those the oldest.
+
+    Of rows that are written already, and not of who came first: two workers with a page each agree which of them it is.
+    """
+    rank = book.policy.rank
+    mine = (rank(incident.severity), row.id)
+    return all((one.is_waiting or one.is_under_way) and mine < (rank(one.severity), one.id) for one in known)
 
 
 def _is_first_of_the_worst(incident: Row[Any], known: Sequence[_Page], book: Book) -> bool:

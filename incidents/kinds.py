@@ -19,6 +19,7 @@ from incidents import (
     overdue,
     receipts,
     response,
+    retrying,
     showing,
     signal,
     silencing,
@@ -57,6 +58,16 @@ def put_right_after(decide: Decide) -> Decide:
     return decided
 
 
+def resuming(settled: Settled) -> Settled:
+    """A message that was tried says something about its channel: others wait for the same one."""
+
+    def done(session: Connection, row: Row[Any], outcome: Outcome, state: str, book: Book, now: datetime) -> list[Bell]:
+        bells = settled(session, row, outcome, state, book, now)
+        return bells + retrying.settled(session, row, outcome, state, now=now)
+
+    return done
+
+
 def hold_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
     """A hold is over: a firing that was held counts, or a signal stayed clear for its time."""
     due = response.refire_due if row.facts["what"] == "refire" else signal.hold_due
@@ -66,12 +77,12 @@ def hold_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> l
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("page", prepare=delivery.prepare_page, settled=delivery.settled),
-        Kind("tell", prepare=delivery.prepare_tell, settled=delivery.settled),
-        Kind("digest", prepare=delivery.prepare_digest, settled=delivery.digest_settled),
+        Kind("page", prepare=delivery.prepare_page, settled=resuming(delivery.settled)),
+        Kind("tell", prepare=delivery.prepare_tell, settled=resuming(delivery.settled)),
+        Kind("digest", prepare=delivery.prepare_digest, settled=resuming(delivery.digest_settled)),
         Kind("suggestion", decide=suggesting.suggestion_due),
-        Kind("suggestions", prepare=delivery.prepare_suggestions, settled=delivery.suggestions_settled),
-        Kind("stand_down_broadcast", prepare=delivery.prepare_broadcast, settled=delivery.broadcast_settled),
+        Kind("suggestions", prepare=delivery.prepare_suggestions, settled=resuming(delivery.suggestions_settled)),
+        Kind("stand_down_broadcast", prepare=delivery.prepare_broadcast, settled=resuming(delivery.broadcast_settled)),
         Kind("canary", prepare=canary.prepare),
         Kind("escalate", decide=overdue.escalate_due),
         Kind("deadline", decide=overdue.deadline_due),

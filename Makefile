@@ -5,13 +5,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 3
+EXAMPLES ?= 100000
 COUNT ?= 2
 
 # pytest's own output is the result: nothing may filter it.
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos bench soak lock wheel clean
+.PHONY: help run test check chaos bench soak fuzz lock wheel clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -35,7 +36,10 @@ chaos: $(VENV)/.dev  ## kill, freeze and flush for SEEDS seeds a database, and c
 bench: $(VENV)/.dev  ## measure, beside a floor measured in the same run
 	$(BIN)/python -m bench
 
-soak: $(VENV)/.dev  ## the chaos at the sizes of docs/reliability.md (hours)
+fuzz: $(VENV)/.dev  ## EXAMPLES bodies at the parsers, and a twentieth of that of each kind of policy and runbook
+	FIREDOOR_EXAMPLES=$(EXAMPLES) $(PYTEST) -m fuzz --timeout 0 -n $(COUNT) --dist worksteal tests/edges tests/rules
+
+soak: fuzz  ## `make fuzz`, then the chaos at the sizes of docs/reliability.md (hours)
 	$(BIN)/python -m tests.chaos --soak
 
 lock: $(VENV)/.dev  ## resolve the dependencies anew: hashes, and no index address

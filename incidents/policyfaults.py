@@ -53,7 +53,7 @@ def _teams(policy: dict[str, Any]) -> Iterator[Found]:
     places = [(("teams", name, "roles"), _map(_map(team).get("roles"))) for name, team in teams.items()]
     for path, roles in [*places, (("roles",), _map(policy.get("roles")))]:
         for role, listed in roles.items():
-            for n, person in enumerate(_list(listed)):
+            for n, person in _words(listed):
                 if person not in people:
                     yield (*path, role, n), f"The role `{role}` names `{person}`, who is not in `people`.", _all(people)
     wide = _map(policy.get("roles"))
@@ -71,7 +71,7 @@ def _audiences(policy: dict[str, Any]) -> Iterator[Found]:
     roles = _roles(policy)
     for code, row in _map(policy.get("severities")).items():
         for n, hears in enumerate(_list(_map(row).get("hears"))):
-            for m, role in enumerate(_list(_map(hears).get("who"))):
+            for m, role in _words(_map(hears).get("who")):
                 if role not in roles:
                     path = ("severities", code, "hears", n, "who", m)
                     yield path, f"`{code}` must reach the role `{role}`, {UNDEFINED}.", _all(roles)
@@ -105,7 +105,7 @@ def _services(policy: dict[str, Any]) -> Iterator[Found]:
         team = _map(service).get("team", "default")
         if isinstance(team, str) and team not in teams:
             yield ("services", name, "team"), f"`{name}` belongs to the team `{team}`, which is unknown.", _all(teams)
-        for n, needed in enumerate(_list(_map(service).get("depends_on"))):
+        for n, needed in _words(_map(service).get("depends_on")):
             if needed not in services:
                 path = ("services", name, "depends_on", n)
                 yield path, f"`{name}` depends on `{needed}`, which is not in `services`.", _all(services)
@@ -179,7 +179,7 @@ def _paths(policy: dict[str, Any]) -> Iterator[Found]:
 def _channels(policy: dict[str, Any]) -> Iterator[Found]:
     channels = _map(policy.get("channels"))
     for name, channel in channels.items():
-        kind = _map(channel).get("kind")
+        kind = str(_map(channel).get("kind"))
         if kind not in KINDS:
             continue
         for key in KINDS[kind].needs:
@@ -203,8 +203,8 @@ def _fallback(path: tuple[str | int, ...], name: Any, channels: dict[str, Any]) 
 
 def _shares(policy: dict[str, Any]) -> Iterator[Found]:
     hearing = _map(policy.get("hearing"))
-    contact, person = (str(hearing.get(key, "")).rstrip("% ") for key in ("next_contact_at", "next_person_at"))
-    if contact.isdigit() and person.isdigit() and int(contact) >= int(person):
+    contact, person = (_share(hearing.get(key)) for key in ("next_contact_at", "next_person_at"))
+    if contact is not None and person is not None and contact >= person:
         path = ("hearing", "next_person_at")
         yield path, "The next person would be asked before the next contact.", "more than next_contact_at"
 
@@ -232,12 +232,22 @@ def _duration(text: Any) -> timedelta | None:
         return None
 
 
+def _share(text: Any) -> int | None:
+    found = re.fullmatch(r"([0-9]{1,3}) ?%?", str(text))
+    return int(found[1]) if found else None
+
+
 def _map(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _words(value: Any) -> list[tuple[int, str]]:
+    """The names of a list, each with its place; what is no name is another fault, and found elsewhere."""
+    return [(n, one) for n, one in enumerate(_list(value)) if isinstance(one, str)]
 
 
 def _all(names: Iterable[str]) -> str:

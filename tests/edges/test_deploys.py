@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from sqlalchemy import Row, select
 
 from incidents import tables
@@ -21,8 +21,8 @@ from incidents.changes import Deploy, why_not
 from incidents.errors import MalformedPayload
 from incidents.policy import load_policy
 from incidents.policykeys import PIPELINES
-from tests.edges.test_alertmanager_fuzz import VALUE
 from tests.edges.test_spool import store_down
+from tests.fixtures.anything import VALUE, tried
 from tests.fixtures.desk import TOKEN, Desk, OpenDesk
 from webhooks.deploys import DEPLOYS, READERS, read
 from webhooks.sources import NotCounted
@@ -320,7 +320,7 @@ def test_argo_cd_sends_again_what_was_not_taken(connected: Connected) -> None:
         assert desk.client.post("/hooks/deploys/argocd", data=body, headers=headers).status_code == 503
 
 
-@settings(max_examples=60, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@tried(60, share=50)
 @given(VALUE, VALUE)
 def test_any_json_is_a_deploy_or_none_or_is_refused(value: Any, other: Any) -> None:
     bodies = {

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from firedoor.cli import main
 from incidents.alerts import Alert
 from incidents.errors import FaultsFound, MalformedPayload
 from incidents.mapping import Mapping
 from incidents.policy import load_policy
-from tests.edges.test_alertmanager_fuzz import VALUE, assert_storable
+from tests.fixtures.anything import VALUE, assert_storable, tried
 from tests.fixtures.desk import CAST, OpenDesk
 from webhooks.sources import SOURCES
 
@@ -199,7 +199,7 @@ def test_a_text_is_never_read_as_json_once_more(text: str) -> None:
         parse(text, {**CHECKS, "each": "$.title"})
 
 
-@settings(max_examples=100, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@tried(100, share=50)
 @given(VALUE, VALUE)
 def test_any_json_becomes_alerts_that_can_be_stored_or_is_refused(value: Any, other: Any) -> None:
     anything = {"checks": [{name: value if len(name) % 2 else other for name in CHECK}, value]}

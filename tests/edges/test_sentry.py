@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from sqlalchemy import select
 
 from incidents.alerts import Alert
 from incidents.errors import MalformedPayload
 from incidents.tables import inbox
-from tests.edges.test_alertmanager_fuzz import VALUE, assert_storable
+from tests.fixtures.anything import VALUE, assert_storable, tried
 from tests.fixtures.desk import Desk, OpenDesk
 from webhooks.body import KEPT, LIMIT
 from webhooks.sources import SOURCES
@@ -170,7 +170,7 @@ def test_what_cannot_be_understood_is_refused_with_what_is_missing(body: bytes, 
         parse(body)
 
 
-@settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@tried(100, share=50)
 @given(VALUE, VALUE, VALUE)
 def test_any_body_becomes_alerts_that_can_be_stored_or_is_refused(about: Any, one: Any, tags: Any) -> None:
     for part in ("event", "metric_alert", "issue", "error"):

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from incidents.alerts import Alert
 from incidents.errors import MalformedPayload
 from incidents.policy import load_policy
-from tests.edges.test_alertmanager_fuzz import VALUE, assert_storable
+from tests.fixtures.anything import VALUE, assert_storable, tried
 from tests.fixtures.desk import Desk, OpenDesk
 from webhooks.sources import SOURCES, uptime_kuma
 
@@ -148,7 +148,7 @@ def test_a_rule_of_grafana_without_data_is_called_by_its_name(kind: str, title: 
     assert (alert.title, alert.value) == (title, None)
 
 
-@settings(max_examples=100, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@tried(60, share=50)
 @given(VALUE, VALUE)
 def test_any_body_becomes_alerts_that_can_be_stored_or_is_refused(one: Any, other: Any) -> None:
     for kind in KINDS:

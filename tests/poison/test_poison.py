@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 from incidents import tables
 from incidents.alerts import Alert
 from incidents.errors import MalformedPayload
-from tests.edges.test_alertmanager_fuzz import assert_storable
+from tests.fixtures.anything import assert_storable
 from tests.fixtures.desk import Desk, OpenDesk
 from tests.poison.corpus import SHAPES, Poison, corpus
 from webhooks.body import KEPT, LIMIT

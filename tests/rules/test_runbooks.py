@@ -211,12 +211,3 @@ def test_any_text_is_a_runbook_or_its_faults(text):
     runbook = parse_runbook(text, "x")
 
     assert runbook.faults or runbook.title
-
-
-@given(st.integers(0, len(GOOD)), st.integers(0, 12), st.text(max_size=6))
-def test_a_damaged_runbook_never_breaks_the_reader(at, length, text):
-    runbook = parse_runbook(GOOD[:at] + text + GOOD[at + length :], "x")
-
-    runbook.worklist()
-    Library([runbook]).explain(SLOW)
-    assert all(fault.line >= 1 for fault in runbook.faults)

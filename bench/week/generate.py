@@ -9,17 +9,15 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from incidents.alerts import fingerprint
+from bench.week.sending import RESOLVE_TIMEOUT, Signal, deliveries_of, text_of
 
 START = datetime(2026, 11, 16, tzinfo=UTC)  # a Monday
 WEEK = timedelta(days=7)
-GROUP_WAIT, GROUP_INTERVAL, REPEAT = timedelta(seconds=5), timedelta(seconds=30), timedelta(hours=1)
-RESOLVE_TIMEOUT = timedelta(minutes=5)  # what Alertmanager resolves that Prometheus no longer mentions
 INCIDENTS, CASCADES, TRANSIENTS, RESTARTS, SILENCED = 40, 6, 200, 4, 10
 DELIVERIES = 10_000
 
@@ -54,22 +52,6 @@ channels: {{phone: {{kind: webhook, secret: only-for-the-week}}}}
 
 
 @dataclass
-class Signal:
-    """One alert's firing, from then to then, and what is true of it."""
-
-    labels: dict[str, str]
-    since: datetime
-    until: datetime
-    incident: str | None = None
-    page: list[str] = field(default_factory=list)
-    silenced_at: datetime | None = None  # from then on its sender says nothing more of it
-
-    @property
-    def name(self) -> str:
-        return fingerprint(self.labels)
-
-
-@dataclass
 class Week:
     """What was made: bodies in the order in which they arrive, labels, and a policy with its runbooks."""
 
@@ -89,10 +71,10 @@ def generate(seed: int) -> Week:
     chance = random.Random(seed)
     signals = [*_incidents(chance), *_cascades(chance), *_transients(chance)]
     signals = _through_restarts(chance, signals)
-    deliveries = [*_deliveries(chance, signals)]
+    deliveries = [*deliveries_of(chance, signals)]
     background = _background(chance)
     while len(deliveries) < DELIVERIES:  # warnings that fire for hours and days, as they do
-        deliveries += _deliveries(chance, [next(background)])
+        deliveries += deliveries_of(chance, [next(background)])
     deliveries.sort(key=lambda one: one["at"])
     labels = [_label(one) for one in signals]
     return Week(deliveries[:DELIVERIES], labels, policy())
@@ -175,89 +157,13 @@ def _through_restarts(chance: random.Random, signals: list[Signal]) -> list[Sign
     return signals
 
 
-# --- what two Alertmanagers send of it ---
-
-
-def _deliveries(chance: random.Random, signals: list[Signal]) -> Iterator[dict[str, Any]]:
-    groups: dict[tuple[str, str], list[Signal]] = {}
-    for one in signals:
-        groups.setdefault((one.labels["alertname"], one.labels["service"]), []).append(one)
-    for members in groups.values():
-        for run in _runs(members):
-            yield from _notifications(chance, run)
-
-
-def _runs(members: list[Signal]) -> Iterator[list[Signal]]:
-    """Signals of a group that overlap: Alertmanager forgets a group that has resolved."""
-    run: list[Signal] = []
-    for one in sorted(members, key=lambda signal: signal.since):
-        if run and one.since > max(other.until for other in run) + GROUP_INTERVAL:
-            yield run
-            run = []
-        run.append(one)
-    if run:
-        yield run
-
-
-def _notifications(chance: random.Random, run: list[Signal]) -> Iterator[dict[str, Any]]:
-    """A notification when the group changed, no more often than its interval, and a repeat each hour."""
-    at = run[0].since + GROUP_WAIT
-    end = max(one.until for one in run) + GROUP_INTERVAL
-    told: dict[str, str] = {}
-    last = at - REPEAT
-    while at <= end:
-        listed, state = [], {}
-        for one in run:
-            if one.since > at or (one.silenced_at and one.silenced_at < at):
-                continue
-            status = "firing" if at < one.until else "resolved"
-            if status == "resolved" and told.get(one.name) in (None, "resolved"):
-                continue  # told already, or it came and went between two looks
-            state[one.name] = status
-            listed.append(_alert(one, status))
-        changed = any(told.get(name) != status for name, status in state.items())
-        if listed and (changed or at - last >= REPEAT):
-            yield _delivery(at, listed)
-            if chance.random() < 0.05:  # its peer did not know yet that it was sent
-                yield _delivery(at + timedelta(seconds=chance.uniform(1, 9)), listed)
-            told |= state
-            last = at
-        at += GROUP_INTERVAL
-
-
-def _delivery(at: datetime, alerts: list[dict[str, Any]]) -> dict[str, Any]:
-    status = "firing" if any(one["status"] == "firing" for one in alerts) else "resolved"
-    return {
-        "at": _text(at),
-        "source": "alertmanager",
-        "headers": {"Content-Type": "application/json", "User-Agent": "Alertmanager/0.27.0"},
-        "body": {"version": "4", "receiver": "firedoor", "status": status, "truncatedAlerts": 0, "alerts": alerts},
-    }
-
-
-def _alert(one: Signal, status: str) -> dict[str, Any]:
-    return {
-        "status": status,
-        "labels": one.labels,
-        "annotations": {"summary": f"{one.labels['alertname']} on {one.labels['service']}"},
-        "startsAt": _text(one.since),
-        "endsAt": "0001-01-01T00:00:00Z" if status == "firing" else _text(one.until),
-        "generatorURL": "",
-        "fingerprint": one.name,
-    }
-
-
 def _labels(alertname: str, service: str, severity: str, pod: str) -> dict[str, str]:
     return {"alertname": alertname, "service": service, "severity": severity, "namespace": "prod", "pod": pod}
 
 
 def _label(one: Signal) -> dict[str, Any]:
-    names = {"source": "alertmanager", "fingerprint": one.name, "starts_at": _text(one.since)}
+    names = {"source": "alertmanager", "fingerprint": one.name, "starts_at": text_of(one.since)}
     return {**names, "incident": one.incident, "page": one.page}
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def policy() -> str:

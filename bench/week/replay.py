@@ -52,6 +52,7 @@ class Replayed:
     incident_of: dict[ALERT, str] = field(default_factory=dict)
     opened: int = 0
     accepted: int = 0
+    told: int = 0  # messages that ask for nothing
 
 
 @contextmanager
@@ -89,6 +90,8 @@ class _Counting:
         message = prepared.facts["message"]
         if message["purpose"] == "page":
             self.replayed.pages.append(Page(self.clock.now(), row.target, message["incident"], row.round))
+        else:
+            self.replayed.told += 1
         return Outcome("yes", "counted", channel=prepared.facts["channel"])
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any
-
-from sqlalchemy import func, insert, select
+from sqlalchemy import Table, func, insert, select, text
 
 from incidents import accounts, tables
 from ports.database import Database
 from ports.tokens import hash_token, new_token
 
 t = tables
-BATCH = 2_000
+BATCH = 10_000
+SERIES = "WITH RECURSIVE series(n) AS (SELECT CAST({first} AS BIGINT) UNION ALL SELECT n + 1 FROM series WHERE n < {last})"
 
 
 def sign_in_token(store: Database, person: str = "me") -> str:
@@ -26,71 +23,54 @@ def sign_in_token(store: Database, person: str = "me") -> str:
     return token
 
 
-def copies(row: dict[str, Any], count: int) -> Iterator[list[dict[str, Any]]]:
-    """A row so many times, a batch at a time, each with its number under `n`."""
+def copy_rows(store: Database, table: Table, model: int, count: int, **changed: str) -> None:
+    """So many copies of one row, in SQL alone; what is `changed` is an expression of `n`."""
+    names = [column.name for column in table.columns if column.name != "id"]
+    quoted = ", ".join(f'"{name}"' for name in names)
+    values = ", ".join(changed.get(name, f'm."{name}"') for name in names)
     for first in range(0, count, BATCH):
-        yield [{**row, "n": n} for n in range(first, min(first + BATCH, count))]
+        series = SERIES.format(first=first, last=min(first + BATCH, count) - 1)
+        chosen = f"SELECT {values} FROM {table.name} m, series WHERE m.id = {model}"
+        with store.work() as work:
+            work.session.execute(text(f"INSERT INTO {table.name} ({quoted}) {series} {chosen}"))
+
+
+def newest(store: Database, table: Table) -> int:
+    with store.read() as work:
+        return int(work.session.execute(select(func.max(table.c.id))).scalar_one())
 
 
 def incidents(store: Database, count: int) -> None:
-    """Copies of the newest incident that have ended, one a minute into the past; each with ten entries."""
-    with store.read() as work:
-        model = dict(work.session.execute(select(t.incident).order_by(t.incident.c.id.desc())).first()._mapping)  # type: ignore[union-attr]
-        last = int(work.session.execute(select(func.max(t.incident.c.id))).scalar_one())
-    for batch in copies(model, count):
-        with store.work() as work:
-            rows = []
-            for row in batch:
-                n, at = row.pop("n"), model["declared_at"] - timedelta(minutes=1)
-                at -= timedelta(minutes=n)
-                rows.append(
-                    {
-                        **row, "id": last + 1 + n, "name": f"OLD-{n}", "group_key": f"old-{n}", "status": "closed",
-                        "closed_reason": "complete", "began_at": at, "detected_at": at, "declared_at": at,
-                        "round_began_at": at, "closed_at": at + timedelta(minutes=30),
-                    }
-                )  # fmt: skip
-            work.session.execute(insert(t.incident), rows)
-            entry = {"kind": "note", "actor": "me", "source": "console", "text": "What we saw.", "facts": {}}
-            work.session.execute(
-                insert(t.timeline),
-                [
-                    {**entry, "incident_id": row["id"], "at": row["began_at"], "entered_at": row["began_at"]}
-                    for row in rows
-                    for _ in range(10)
-                ],
-            )
+    """Copies of the newest incident that have ended, one a minute into the past; each with three entries."""
+    at = "m.declared_at - (n + 1) * 60000000"
+    times = dict.fromkeys(
+        ("began_at", "detected_at", "declared_at", "round_began_at", "acknowledged_at", "closed_at"), at
+    )
+    named = {"name": "'OLD-' || n", "group_key": "'old-' || n", "status": "'closed'", "closed_reason": "'complete'"}
+    before, model = newest(store, t.timeline), newest(store, t.incident)
+    copy_rows(store, t.incident, model, count, **named, **times)
+    with store.work() as work:
+        row = {"incident_id": model, "kind": "note", "actor": "me", "source": "console", "text": "Seen.", "facts": {}}
+        work.session.execute(insert(t.timeline).values(at=work.now, entered_at=work.now, **row))
+    note = newest(store, t.timeline)
+    assert note > before
+    copy_rows(store, t.timeline, note, 3 * count, incident_id=f"{model + 1} + n / 3")
 
 
 def entries(store: Database, name: str, count: int) -> None:
-    """A timeline of so many notes."""
-    with store.read() as work:
+    """A timeline of so many notes, a tenth of a second apart."""
+    with store.work() as work:
         incident = work.session.execute(select(t.incident).where(t.incident.c.name == name)).one()
-    row = {"incident_id": incident.id, "kind": "note", "actor": "me", "source": "console", "facts": {}}
-    for batch in copies(row, count):
-        with store.work() as work:
-            rows = []
-            for one in batch:
-                at = incident.began_at + timedelta(milliseconds=one.pop("n"))
-                rows.append(
-                    {**one, "at": at, "entered_at": at, "text": f"What we saw at {at:%H:%M:%S}: the pool is full."}
-                )
-            work.session.execute(insert(t.timeline), rows)
+        row = {"incident_id": incident.id, "kind": "note", "actor": "me", "source": "console", "facts": {}}
+        text_ = "What we saw: the pool is full, and the queue behind it grows."
+        work.session.execute(insert(t.timeline).values(at=incident.began_at, entered_at=work.now, text=text_, **row))
+    copy_rows(store, t.timeline, newest(store, t.timeline), count - 1, at="m.at + n * 100000")
 
 
 def alerts(store: Database, count: int) -> None:
-    """Copies of the newest alert under fingerprints of their own, resolved and recorded."""
-    with store.read() as work:
-        model = dict(work.session.execute(select(t.alert).order_by(t.alert.c.id.desc())).first()._mapping)  # type: ignore[union-attr]
-    model = {**model, "status": "resolved", "incident_id": None, "decision": "record"}
-    del model["id"]
-    for batch in copies(model, count):
-        with store.work() as work:
-            rows = []
-            for row in batch:
-                n = row.pop("n")
-                seen = model["last_seen_at"] - timedelta(seconds=n)
-                rows.append(
-                    {**row, "fingerprint": f"stored-{n}", "group_key": f"stored-{n % 5000}", "last_seen_at": seen}
-                )
-            work.session.execute(insert(t.alert), rows)
+    """Copies of the newest alert under fingerprints of their own, resolved and recorded, one a second into the past."""
+    changed = {
+        "fingerprint": "'stored-' || n", "group_key": "'stored-' || (n % 5000)", "status": "'resolved'",
+        "decision": "'record'", "incident_id": "CAST(NULL AS BIGINT)", "last_seen_at": "m.last_seen_at - n * 1000000",
+    }  # fmt: skip
+    copy_rows(store, t.alert, newest(store, t.alert), count, **changed)

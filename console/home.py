@@ -143,5 +143,6 @@ def wall_page(frame: Frame, work: Work) -> Response:
         last=[listed(item) for item in ended["items"]],
         suggestions=needing.suggestions(session),
         on_call=on_call_now(book, now),
+        live={"url": "/live?page=wall", "stamp": stamps(session, [LIST])[LIST]},
         theme="light" if request.args.get("theme") == "light" else "dark",
     )

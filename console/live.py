@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from flask import Blueprint, Flask, Response, current_app, g, request
 
 from console.frame import Frame
+from console.home import home_page, wall_page
 from console.likings import KEYS, ZONE, cookie_of, likings
-from console.pages import home_page, incident_answer
+from console.pages import incident_answer
 from console.session import SignedIn
 from console.watching import Watch
 from incidents import hats, lanes, store
@@ -45,7 +46,7 @@ ENTRY = re.compile(r'<li id="t(\d+)"(?: data-supersedes="(\d+)")?.*?</li><!--/t-
 COUNTED = re.compile(r'(data-(?:since|due)="[^"]*">)[^<]*')  # ages count on in the browser: no change of their own
 
 Render = Callable[[Work], Response]
-LISTS: dict[str, Callable[[Frame, Work], Response]] = {"home": home_page}
+LISTS: dict[str, Callable[[Frame, Work], Response]] = {"home": home_page, "wall": wall_page}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,14 @@ def live(frame: Frame, watch: Watch) -> Blueprint:
             raise NotFound("There is no such list.")
         with frame.database.read() as work:
             stamp = stamps(work.session, [LIST])[LIST]
-        look = Look(LIST, "/", g.signed_in, liked(), lambda work: page(frame, work), lambda work: ())
+        look = Look(
+            LIST,
+            "/wall" if page is wall_page else "/",
+            g.signed_in,
+            liked(),
+            lambda work: page(frame, work),
+            lambda work: (),
+        )
         return answer(renderings, watch, look, stamp)
 
     @blueprint.get("/i/<name>/live")

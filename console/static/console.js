@@ -167,6 +167,7 @@
   }
   if (document.body.dataset.wall !== undefined) {
     setInterval(renewWall, 10000);
+    if (window.EventSource) new EventSource("/live?page=wall").addEventListener("change", renewWall); // sooner than that
     var toggle = document.querySelector("[data-sound]");
     toggle.hidden = false;
     toggle.addEventListener("click", function () {

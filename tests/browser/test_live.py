@@ -110,3 +110,13 @@ def test_where_there_is_no_room_for_a_stream_the_page_looks_again_by_itself(site
     expect(page.get_by_role("link", name="INC-001")).to_be_visible(timeout=SOON)
     expect(page.locator("#live")).to_have_attribute("data-state", "stale")
     page.close()
+
+
+def test_the_wallboard_shows_a_new_incident_before_it_would_ask_by_itself(site: Site, visit: Visit) -> None:
+    site.sign_in(visit.page)
+    visit.page.goto(f"{site.url}/wall")
+    expect(visit.page.get_by_text("No open incidents.")).to_be_visible()
+
+    site.fires(CHECKOUT)
+
+    expect(visit.page.get_by_role("heading", name="1 open")).to_be_visible(timeout=SOON)

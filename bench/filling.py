@@ -10,7 +10,9 @@ from ports.tokens import hash_token, new_token
 
 t = tables
 BATCH = 10_000
-SERIES = "WITH RECURSIVE series(n) AS (SELECT CAST({first} AS BIGINT) UNION ALL SELECT n + 1 FROM series WHERE n < {last})"
+SERIES = (
+    "WITH RECURSIVE series(n) AS (SELECT CAST({first} AS BIGINT) UNION ALL SELECT n + 1 FROM series WHERE n < {last})"
+)
 
 
 def sign_in_token(store: Database, person: str = "me") -> str:

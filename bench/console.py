@@ -105,7 +105,7 @@ class Viewers:
 
 
 def timed(one: Stack, visitor: Visitor, path: str, times: int) -> str:
-    """The answer's time, and the processor time that the web process took for it: the one that a busy machine spares."""
+    """The answer's time, and the processor time that the web process took for it, which a busy machine spares."""
     for _ in range(3):
         visitor.get(path)
     before = web_seconds(one)

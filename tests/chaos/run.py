@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.chaos.checker import Verdict, judge, quantile
 from tests.chaos.load import Load
+from tests.chaos.nursery import Nursery
 from tests.chaos.scenarios import Scenario
 from tests.chaos.world import LAST_TIMER, World
 from tests.fixtures.postgresql import Cluster
@@ -39,22 +40,26 @@ def run(
     cluster: Cluster | None,
     keep: bool,
     slack: float = 1.0,
+    nursery: Nursery | None = None,
 ) -> Verdict:
     """Everything it starts has ended when it returns. `keep` leaves the processes' logs of a failed run.
 
+    Parts are executed as a Procfile says, or forked by a `nursery` as by `firedoor up`.
     `slack` stretches every bound that is counted in seconds: who shares the machine with other work is late by that.
     """
     home = Path(tempfile.mkdtemp(prefix="chaos-"))
     broken = True
     try:
-        with database_of(kind, cluster, home) as url, World(home, url, seed, scenario.share) as world:
+        with (
+            database_of(kind, cluster, home) as url,
+            World(home, url, seed, scenario.share, scenario.two_hosts, nursery) as world,
+        ):
             load = Load(world, scenario.rate, max(seconds - LAST_TIMER / 2, seconds / 2))
             load.start()
             scenario.drive(world, seconds)
             healed_at = time.time()
             world.heal()
             load.finish(COMES_TO_REST)
-            world.rest(LAST_TIMER)
             settled = world.settle(COMES_TO_REST)
             verdict = judge(world, load, settled=settled, expects=scenario.expects, slack=slack, healed_at=healed_at)
         latest = scenario.latest * slack + scenario.while_frozen * seconds

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from tests.chaos.world import World
 
 WORKERS = {"page-1": "page", "page-2": "page", "act": "act"}
-CLOCKS = ("clock-1", "clock-2")
 ANYTHING = ("page-1", "page-2", "act", "clock-1", "clock-2", "web")
+BOTH = ("sqlite", "postgresql")
 BETWEEN = (0.3, 1.8)  # seconds between two faults
 
 
@@ -26,6 +26,8 @@ class Scenario:
     while_frozen: float = 0.0  # the share of the run that one freeze lasts: without a supervisor all may wait for it
     share: float = 0.04  # of the provider's answers that are ambiguous
     expects: tuple[str, ...] = ()  # ERROR lines that such a fault rightly writes
+    two_hosts: bool = False  # a whole stack each, on one database and one Valkey
+    kinds: tuple[str, ...] = BOTH
 
 
 def mixed(world: World, seconds: float) -> None:
@@ -117,6 +119,29 @@ def frozen(world: World, seconds: float) -> None:
         world.thaw(name)
 
 
+def one_host_of_two(world: World, seconds: float) -> None:
+    """Each host is killed whole and stays away, and stands still whole and goes on, in an order of the seed."""
+    turns = [(strike, name) for strike in (_cut_the_power, _stand_still) for name in world.hosts]
+    world.random.shuffle(turns)
+    for strike, name in turns:
+        world.rest(seconds / 12)
+        strike(world, name, seconds / 8)
+        world.rest(seconds / 24)
+
+
+def _cut_the_power(world: World, host: str, seconds: float) -> None:
+    world.kill_host(host, claimed=world.wait_until_claimed("page", 2.0))
+    world.rest(seconds)
+    world.hosts[host].start_all()
+
+
+def _stand_still(world: World, host: str, seconds: float) -> None:
+    world.freeze(host)
+    world.rest(seconds)
+    world.thaw(host)
+
+
+AS_FROZEN = ("clock.stuck", "exited with code", "was sent SIGKILL")
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
@@ -127,6 +152,8 @@ SCENARIOS = {
         Scenario("redis-away", "no Redis", redis_away),
         Scenario("redis-hung", "Valkey stands still", redis_hung, rate=6.0),
         Scenario("frozen", "SIGSTOP of worker, clock and web, also inside a write transaction", frozen,
-                 while_frozen=1 / 3, expects=("clock.stuck", "exited with code", "was sent SIGKILL")),
+                 while_frozen=1 / 3, expects=AS_FROZEN),
+        Scenario("two-hosts", "two whole stacks, of which one is killed and frozen in turn; their clocks 30 s apart",
+                 one_host_of_two, expects=AS_FROZEN, two_hosts=True, kinds=("postgresql",)),
     )
 }  # fmt: skip

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
-import signal
-import subprocess
-import sys
+import threading
 import time
-from collections.abc import Callable
+from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,22 @@ from sqlalchemy import func, or_, select
 
 from firedoor import processes
 from firedoor.settings import Settings
-from incidents.tables import inbox, part, promise
+from incidents.tables import inbox, incident, part, promise
 from ports.clock import SystemClock
 from ports.database import Database, StoreDown
-from tests.chaos.launcher import FREEZE_FLAG, PROVIDER
+from tests.chaos.hosts import ALONE, STACK, Host, Parts
+from tests.chaos.launcher import PROVIDER
+from tests.chaos.nursery import ROOT, Nursery
 from tests.chaos.provider import Provider
 from tests.fixtures.valkey import Valkey
 from tests.fixtures.waiting import eventually, free_port
 
-ROOT = Path(__file__).resolve().parents[2]
-PARTS = {  # what a Procfile manager runs at the scale of our targets: name → what the launcher starts
-    "web": "web",
-    "page-1": "worker-page",
-    "page-2": "worker-page",
-    "act": "worker-act",
-    "clock-1": "clock",
-    "clock-2": "clock",
-}
+# host → its parts, and the seconds by which its clock is ahead
+ONE_HOST = (("alone", ALONE, 0.0),)
+TWO_HOSTS = tuple(
+    (host, {f"{part}-{host}": starts for part, starts in STACK.items()}, ahead)
+    for host, ahead in (("a", 0.0), ("b", 30.0))
+)
 TOKEN = "a-bearer-token-that-only-the-sender-of-the-chaos-knows"
 
 # The shipped minutes as seconds: every timer of the walk falls due within the run.
@@ -71,6 +70,8 @@ OWED = {  # what a case owes that nobody acknowledges: person → purposes that 
     "room": {"tell"},  # nobody of an audience was heard in its seconds: the fallback channel learns of it
 }
 LAST_TIMER = 12.0  # seconds after its opening the last of it is due: pia's tell, at 80 % of 15 s
+MIGRATING = threading.Lock()  # Alembic migrates one database a process at a time; worlds may be several
+A_MOMENT = 1.0  # in which a row that fell due is claimed, at the latest by a clock
 RUNBOOK = """---
 title: A case of the chaos
 owner: default
@@ -114,13 +115,18 @@ class Fault:
 
 @dataclass
 class World:
-    """Everything that runs, and everything that can be done to it. Only its own thread starts processes."""
+    """Everything that runs, and everything that can be done to it. Only its own thread starts processes.
+
+    `two_hosts` have a whole stack each, on one database and one Valkey; the second one's clock is half a minute ahead.
+    """
 
     home: Path
     database_url: str
     seed: int
     share: float = 0.04
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    two_hosts: bool = False
+    nursery: Nursery | None = None
+    hosts: dict[str, Host] = field(default_factory=dict)
     frozen: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
     valkey_away: bool = False
@@ -137,8 +143,8 @@ class World:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        for name in list(self.processes):
-            self._end(name)
+        for host in self.hosts.values():
+            host.kill_all()
         self.valkey.kill()
         if self.provider.url:
             self.provider.stop()
@@ -151,93 +157,105 @@ class World:
         (self.home / "runbooks").mkdir()
         (self.home / "runbooks" / "case.md").write_text(RUNBOOK)
         (self.home / "firedoor.yaml").write_text(POLICY.replace("URL", self.provider.url))
-        self.environ = {
+        self.settings = [self._set_up(*one) for one in (TWO_HOSTS if self.two_hosts else ONE_HOST)]
+        self._round = itertools.cycle(one.local_url for one in self.settings)
+        self.database = Database(self.database_url, SystemClock())
+        for host in self.hosts.values():
+            host.start_all()
+        eventually(self._all_work, 60, "all parts work")
+
+    def _set_up(self, name: str, parts: Parts, ahead: float) -> Settings:
+        """A host with a home of its own, and what `release` leaves there."""
+        home = self.home / name
+        home.mkdir(exist_ok=True)
+        environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
-            "FIREDOOR_HOME": str(self.home),
+            "FIREDOOR_HOME": str(home),
             "FIREDOOR_PORT": str(free_port()),
             "FIREDOOR_POLICY": str(self.home / "firedoor.yaml"),
             "FIREDOOR_RUNBOOKS": str(self.home / "runbooks"),
             "FIREDOOR_DATABASE_URL": self.database_url,
             "FIREDOOR_REDIS_URL": self.valkey.url,
+            "FIREDOOR_SECRET_KEY": "what every host of an installation signs its links with",
             "FIREDOOR_ALERTMANAGER_TOKEN": TOKEN,
             PROVIDER: self.provider.url,
         }
-        self.settings = processes.release(Settings.from_env(self.environ))
-        self.database = Database(self.database_url, SystemClock())
-        for name in PARTS:
-            self._start(name)
-        eventually(self._all_work, 60, "all parts work")
+        self.hosts[name] = Host(parts, home, self.home, environ, ahead, self.nursery)
+        with MIGRATING:
+            return processes.release(Settings.from_env(environ))
 
     @property
     def url(self) -> str:
-        return self.settings.public_url
+        """Where to post next: each host in its turn, as a sender or a balancer that tries again elsewhere."""
+        return next(self._round)
 
-    # --- as a Procfile manager ---
-
-    def _start(self, name: str) -> None:
-        environ = {**self.environ, FREEZE_FLAG: str(self.flag(name))}
-        words = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.chaos.launcher", PARTS[name]]
-        with (self.home / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                words, env=environ, cwd=self.home, stdout=log, stderr=log, start_new_session=True
-            )
+    @property
+    def token(self) -> str:
+        """One that every host takes: its hash is in the database."""
+        return self.settings[0].token
 
     def tend(self) -> None:
         """Start again what is dead."""
-        for name, process in list(self.processes.items()):
-            if process.poll() is not None:
-                self._start(name)
+        for host in self.hosts.values():
+            host.tend()
 
-    def _end(self, name: str) -> None:
-        process = self.processes.pop(name)
-        for number in (signal.SIGCONT, signal.SIGKILL):
-            self._signal_group(process.pid, number)
-        process.wait(10)
+    def host_of(self, name: str) -> Host:
+        return next(host for host in self.hosts.values() if name in host.parts)
 
-    def flag(self, name: str) -> Path:
-        """Its presence freezes that part inside its next write transaction."""
-        return self.home / f"freeze-{name}"
+    def _meant_by(self, name: str) -> tuple[Host, list[str]]:
+        return (self.hosts[name], list(self.hosts[name].parts)) if name in self.hosts else (self.host_of(name), [name])
 
     def _all_work(self) -> bool:
         self.tend()
+        starts = [one for host in self.hosts.values() for one in host.parts.values()]
+        wanted = Counter(one.partition("-")[0] for one in starts if one != "web")
         try:
             with self.database.read() as work:
                 kinds = work.session.execute(select(part.c.kind, func.count()).group_by(part.c.kind)).all()
-            return dict(map(tuple, kinds)) == {"worker": 3, "clock": 2} and requests.get(f"{self.url}/healthz").ok  # type: ignore[arg-type]
-        except (requests.ConnectionError, StoreDown):
+            return dict(map(tuple, kinds)) == wanted and all(  # type: ignore[arg-type]
+                requests.get(f"{one.local_url}/healthz", timeout=5).ok for one in self.settings
+            )
+        except (requests.RequestException, StoreDown):
             return False
 
     # --- what is done to it ---
 
     def kill(self, name: str, *, claimed: int = 0) -> None:
-        """kill -9 of the process, as the machine's out-of-memory killer would; its children die by themselves."""
+        """kill -9 of one process, which is started again at once."""
         self.note("kill", name, claimed=claimed)
-        self.processes[name].kill()
-        self.processes[name].wait(10)
+        self.host_of(name).kill(name)
         self.frozen.discard(name)
-        self._start(name)
+        self.host_of(name).start(name)
 
     def freeze(self, name: str) -> None:
+        """SIGSTOP of one part, or of all that runs on a host."""
         self.note("freeze", name, until=float("inf"))
         self.frozen.add(name)
-        self._signal_group(self.processes[name].pid, signal.SIGSTOP)
+        host, names = self._meant_by(name)
+        host.stop(*names)
 
     def thaw(self, name: str) -> None:
         self.frozen.discard(name)
-        self.flag(name).unlink(missing_ok=True)
-        self._signal_group(self.processes[name].pid, signal.SIGCONT)
+        host, names = self._meant_by(name)
+        host.cont(*names)
         for fault in self.faults:
             if fault.part == name and fault.what == "freeze":
                 fault.until = min(fault.until, time.time())
+
+    def kill_host(self, name: str, *, claimed: int = 0) -> None:
+        """The power of one host is cut: all its processes at once, until somebody starts it."""
+        self.note("kill", name, claimed=claimed)
+        self.hosts[name].kill_all()
 
     def freeze_inside_a_transaction(self, name: str, *, within: float = 5.0) -> None:
         """The part stops itself just before its next COMMIT."""
         self.note("freeze", name, until=float("inf"))
         self.frozen.add(name)
-        self.flag(name).touch()
+        flag = self.host_of(name).flag(name)
+        flag.touch()
         until = time.monotonic() + within
-        while self.flag(name).exists() and time.monotonic() < until:
+        while flag.exists() and time.monotonic() < until:
             self.rest(0.02)
 
     def note(self, what: str, name: str, *, until: float = 0.0, claimed: int = 0) -> None:
@@ -245,9 +263,13 @@ class World:
         self.faults.append(Fault(what, name, now, until or now, claimed))
 
     def heal(self) -> None:
-        """Everything runs again, and answers."""
+        """Everything runs again and answers, the provider too: it has no ambiguous answer left."""
+        self.provider.share = 0.0
         for name in list(self.frozen):
             self.thaw(name)
+        for host in self.hosts.values():
+            if host.down:
+                host.start_all()
         if self.valkey_away:
             self.valkey.start()
             self.valkey_away = False
@@ -261,12 +283,6 @@ class World:
         while (left := until - time.monotonic()) > 0:
             self.tend()
             time.sleep(min(0.05, left))
-
-    def _signal_group(self, pid: int, number: signal.Signals) -> None:
-        try:
-            os.killpg(pid, number)
-        except ProcessLookupError:
-            return
 
     # --- what can be seen of it ---
 
@@ -287,21 +303,26 @@ class World:
         return 0
 
     def settle(self, seconds: float) -> bool:
-        """Wait until everything that fell due is done. False when it is not within the time."""
+        """Wait until everything that was ever to fall due is done. False when it is not within the time."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if not self._owing():
                 return True
-            self.rest(0.3)
+            self.rest(0.2)
         return False
 
     def _owing(self) -> int:
+        """Deliveries nobody took, promises in hand or overdue, and incidents with timers that are still to come."""
         now = SystemClock().now()
         due = (promise.c.state == "due") & promise.c.held.is_(False) & (promise.c.due_at <= now)
-        owing = select(func.count()).select_from(promise).where(or_(due, promise.c.state == "claimed"))
-        new = select(func.count()).select_from(inbox).where(inbox.c.state == "new")
-        promises, deliveries = self._scalar(owing), self._scalar(new)
-        return 1 if promises is None or deliveries is None else int(promises) + int(deliveries)
+        young = incident.c.round_began_at > now - timedelta(seconds=LAST_TIMER + A_MOMENT)
+        owing = (
+            select(func.count()).select_from(inbox).where(inbox.c.state == "new"),
+            select(func.count()).select_from(promise).where(or_(due, promise.c.state == "claimed")),
+            select(func.count()).select_from(incident).where(young),
+        )
+        counts = [self._scalar(query) for query in owing]
+        return 1 if None in counts else sum(map(int, counts))
 
     def _scalar(self, query: Any) -> Any:
         try:
@@ -318,6 +339,3 @@ class World:
             for line in path.read_text(errors="replace").splitlines()
             if '"level": "error"' in line or line.startswith("Traceback")
         ]
-
-
-Scenario = Callable[[World, float], None]

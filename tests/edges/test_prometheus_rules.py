@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from firedoor.greeting import RULES, greeting
+from firedoor.greeting import RULES, greeting, second_receiver
 from firedoor.settings import Settings
 from tests.fixtures.desk import Desk
 
@@ -90,3 +90,17 @@ def test_up_prints_a_second_receiver_that_does_not_pass_through_firedoor_and_the
     assert "to: ada@example.com" in told
     for rule in ("FiredoorDown", "FiredoorClockStalled", "FiredoorPagesFailing"):
         assert f"alert: {rule}" in told
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("smtp://ada:s3cret@mail.example.com:2525", ["smarthost: mail.example.com:2525", "auth_username: ada"]),
+        ("smtp://localhost:25", ["smarthost: localhost:25", "require_tls: false"]),
+    ],
+)
+def test_the_second_receiver_is_printed_for_the_mail_server_without_its_password(url: str, told: list[str]) -> None:
+    printed = second_receiver(Settings.from_env({"FIREDOOR_SMTP_URL": url, "FIREDOOR_MAIL_TO": "ada@example.com"}))
+
+    assert all(f"\n          {line}\n" in printed for line in told)
+    assert "s3cret" not in printed

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.chaos.whole_box import receivers
 from tests.edges.installation import Installation, processes_of, send_printed_sample, sign_in_link, until
 
 PARTS = ("valkey", "web", "page", "act", "clock")
@@ -44,10 +45,8 @@ def test_the_printed_receiver_in_a_real_alertmanager_brings_a_page_by_mail(
 ) -> None:
     installation.environ |= {"FIREDOOR_SMTP_URL": smtp.url, "FIREDOOR_MAIL_TO": "ada@example.com"}
     running = installation.up()
-    after = running.said().partition("Paste into alertmanager.yml:\n")[2]
-    receiver = after.partition("\nSend a sample alert")[0]
 
-    sender = alertmanager(receiver)
+    sender = alertmanager(receivers(running.said()))
     sender.post([{"labels": {"alertname": "DBConnectionErrors", "service": "webapp-prod", "severity": "critical"}}])
 
     page = smtp.wait_for(1, timeout=40)[0]

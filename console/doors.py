@@ -12,7 +12,6 @@ from flask import Blueprint, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
 from console.frame import Frame
-from console.session import fresh_session
 from incidents import accounts, auditlog, throttle
 from ports.database import Work
 from ports.passwords import is_password
@@ -64,7 +63,7 @@ def doors(frame: Frame) -> Blueprint:
 
         def begin(work: Work) -> str:
             throttle.forget(work.session, login)
-            return fresh_session(work, account.login, how="password", replaced=request_cookie)
+            return sessions.fresh(work, account.login, how="password", replaced=request_cookie)
 
         request_cookie = request.cookies.get(sessions.cookie)
         return sessions.give(frame.go(wanted), frame.database.perform(begin))

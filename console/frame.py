@@ -46,7 +46,7 @@ class Frame:
         sign_in_with: str,
         parse: Callable[[str, bytes], Sequence[Alert]],
         policy_file: Callable[[], tuple[str, str]],
-        provider: str = "",
+        has_provider: bool = False,
     ) -> None:
         self.database = database
         self.book = book
@@ -54,10 +54,10 @@ class Frame:
         self.health = health
         self.refused = refused
         self.sign_in_with = sign_in_with
-        self.provider = provider  # what people call the identity provider; empty where there is none
         self.parse = parse
         self.policy_file = policy_file
-        self.sessions = Sessions(database, secret, public_url)
+        self.has_provider = has_provider
+        self.sessions = Sessions(database, secret, public_url, lambda: book().policy.signin.session)
         self._said = URLSafeSerializer(secret, salt="said")
 
     # --- answers ---
@@ -167,7 +167,7 @@ class Frame:
         }  # fmt: skip
         return self.show(
             "console/signin.html", now=self.database.clock.now(), status=status, how=self.sign_in_with,
-            provider=self.provider, **shown,
+            provider=self.book().policy.signin.provider if self.has_provider else "", **shown,
         )  # fmt: skip
 
     def _foreign_form(self) -> Response:

@@ -7,7 +7,6 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from console.frame import Frame
-from console.session import fresh_session
 from incidents import accounts, apitokens, permissions, throttle
 from incidents.accounts import Holder
 from incidents.errors import Refused
@@ -40,7 +39,7 @@ def own(frame: Frame) -> Blueprint:
         def change(work: Work) -> str:
             """Every session ends with the password that began it; this browser gets a new one."""
             accounts.set_password(work.session, holder.login, hashed, by=by, now=work.now)
-            return fresh_session(work, holder.login, how="password change")
+            return frame.sessions.fresh(work, holder.login, how="password change")
 
         fresh = frame.database.perform(change)
         return frame.sessions.give(frame.go("/", "Your password is changed. Your other sessions are over."), fresh)

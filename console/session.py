@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -17,7 +18,7 @@ from incidents.tables import account, credential
 from ports.database import Database, Work
 from ports.tokens import hash_token, new_token
 
-IDLE = timedelta(hours=12)
+IDLE = timedelta(hours=12)  # where the policy says nothing
 SLIDE = timedelta(minutes=10)  # how stale `expires_at` may get before a read of a page writes
 OWN_SITES = ("same-origin", "none")  # none: typed, a bookmark
 
@@ -42,9 +43,12 @@ class SignedIn:
 class Sessions:
     """Sign-ins and sessions, kept as hashes in the credential table."""
 
-    def __init__(self, database: Database, secret: str, public_url: str) -> None:
+    def __init__(
+        self, database: Database, secret: str, public_url: str, idle: Callable[[], timedelta] = lambda: IDLE
+    ) -> None:
         self._database = database
         self._secret = secret.encode()
+        self.idle = idle  # how long a session lives that nobody uses
         self._public_origin = origin_of(public_url)
         self.secure = public_url.startswith("https://")
         self.cookie = "__Host-firedoor" if self.secure else "firedoor"
@@ -61,12 +65,29 @@ class Sessions:
             holder = accounts.behind(work.session, "signin", hash_token(token), now=work.now)
             if holder is None or not _use_up(work.session, token, work.now):
                 return None
-            return fresh_session(work, holder.login, how="link", replaced=replaced)
+            return self.fresh(work, holder.login, how="link", replaced=replaced)
 
         return self._database.perform(exchange)
 
+    def fresh(self, work: Work, login: str, *, how: str, replaced: str | None = None) -> str:
+        """A new session of an account; the browser's one before ends, so that nobody's planted id is ever signed in."""
+        token = new_token()
+        if replaced:
+            _end(work.session, replaced, work.now)
+        work.session.execute(
+            insert(credential).values(
+                kind="session", token_hash=hash_token(token), person=login, created_at=work.now,
+                expires_at=work.now + self.idle(),
+            )
+        )  # fmt: skip
+        _see(work.session, login, work.now)
+        auditlog.write(
+            work.session, at=work.now, actor=login, door="console", what="signin", on=login, facts={"how": how}
+        )
+        return token
+
     def read(self, token: str | None) -> SignedIn | None:
-        """Who holds this session; a session in use lives on, one that is idle for 12 hours ends."""
+        """Who holds this session; a session in use lives on, one that nobody uses for hours ends."""
         if not token:
             return None
         with self._database.read() as work:
@@ -74,8 +95,8 @@ class Sessions:
             now = work.now
         if holder is None:
             return None
-        if holder.expires_at is not None and holder.expires_at < now + IDLE - SLIDE:
-            self._database.perform(lambda work: _slide(work.session, token, holder.login, work.now))
+        if holder.expires_at is not None and holder.expires_at < now + self.idle() - SLIDE:
+            self._database.perform(lambda work: _slide(work.session, token, holder.login, work.now, self.idle()))
         return SignedIn(holder, self.csrf(token))
 
     def end(self, token: str) -> None:
@@ -119,22 +140,6 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def fresh_session(work: Work, login: str, *, how: str, replaced: str | None = None) -> str:
-    """A new session of an account; the browser's one before ends, so that nobody's planted id is ever signed in."""
-    token = new_token()
-    if replaced:
-        _end(work.session, replaced, work.now)
-    work.session.execute(
-        insert(credential).values(
-            kind="session", token_hash=hash_token(token), person=login, created_at=work.now,
-            expires_at=work.now + IDLE,
-        )
-    )  # fmt: skip
-    _see(work.session, login, work.now)
-    auditlog.write(work.session, at=work.now, actor=login, door="console", what="signin", on=login, facts={"how": how})
-    return token
-
-
 def _use_up(session: Connection, token: str, now: datetime) -> bool:
     """Guarded by `used_at`: of two presses at the same moment one begins a session."""
     c = credential.c
@@ -146,12 +151,12 @@ def _use_up(session: Connection, token: str, now: datetime) -> bool:
     return session.execute(used).rowcount == 1
 
 
-def _slide(session: Connection, token: str, login: str, now: datetime) -> None:
+def _slide(session: Connection, token: str, login: str, now: datetime, idle: timedelta) -> None:
     c = credential.c
     session.execute(
         update(credential)
         .where(c.kind == "session", c.token_hash == hash_token(token), c.used_at.is_(None))
-        .values(expires_at=now + IDLE, seen_at=now)
+        .values(expires_at=now + idle, seen_at=now)
     )
     _see(session, login, now)
 

@@ -16,6 +16,7 @@ from console.doors import doors
 from console.frame import Frame
 from console.links import ReadLink, links
 from console.live import live
+from console.oidc import oidc
 from console.own import own
 from console.pages import pages
 from console.pictures import pictures
@@ -27,6 +28,7 @@ from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.errors import Fault
 from ports.database import Database
+from ports.identity import Provider
 
 
 def console(
@@ -42,11 +44,12 @@ def console(
     watch: Watch | None = None,
     parse: Callable[[str, bytes], Sequence[Alert]],
     policy_file: Callable[[], tuple[str, str]],
+    provider: Provider | None = None,
 ) -> list[Blueprint]:
     """Everything that shows. `health` is what /readyz says; `sign_in_with` is the command that makes a new link."""
     frame = Frame(
         database=database, book=book, public_url=public_url, secret=secret, health=health, refused=refused,
-        sign_in_with=sign_in_with, parse=parse, policy_file=policy_file,
+        sign_in_with=sign_in_with, parse=parse, policy_file=policy_file, has_provider=provider is not None,
     )  # fmt: skip
     return [
         pages(frame),
@@ -54,6 +57,7 @@ def console(
         silences(frame),
         putaside(frame),
         doors(frame),
+        *([oidc(frame, provider, secret)] if provider else []),
         own(frame),
         account_pages(frame),
         audit_pages(frame),

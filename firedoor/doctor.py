@@ -100,7 +100,7 @@ def _secrets(settings: Settings, policy: Policy) -> Iterator[Finding]:
     for name, source in sorted(policy.sources.items()):
         if not source.enabled:
             continue
-        if policy.secret_of(name) or settings.source_secrets(name):
+        if policy.secrets_of(name) or settings.source_secrets(name):
             yield Finding("sources", "ok", f"{name} has a secret")
         elif name not in UNCONNECTED:
             yield Finding("sources", "warning", f"{name} has no secret: everything it sends is refused (401)")

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 
 from incidents import canary, promises, store
 from incidents.tables import part
+from ports import outgoing
 from ports.database import Database, StoreDown, Work
 
 log = structlog.get_logger()
@@ -130,6 +131,7 @@ def _gets_on(gets_on: Callable[[], bool]) -> bool:
 def _ask(url: str) -> None:
     """The address often holds a secret, and an exception would quote it: only the kind of failure is logged."""
     try:
-        requests.get(url, timeout=TIMEOUT, allow_redirects=False).raise_for_status()
-    except requests.RequestException as error:
+        with outgoing.session(trust_env=True) as session:  # the operator's own address, by the operator's own proxy
+            session.get(url, timeout=TIMEOUT, allow_redirects=False).raise_for_status()
+    except (requests.RequestException, outgoing.ForbiddenAddress) as error:
         log.warning("heartbeat.failed", what=type(error).__name__)

@@ -11,6 +11,7 @@ import structlog
 
 from firedoor.settings import Settings
 from incidents.book import Book
+from ports import outgoing
 from ports.clock import SystemClock
 from worker.channels import build
 from worker.channels.channel import Message
@@ -29,6 +30,7 @@ class Proof:
 
 def prove(settings: Settings, book: Book, people: Iterable[str], *, now: datetime) -> Iterator[Proof]:
     """Send to every contact of these people, by the channels of the policy, one after the other."""
+    outgoing.allow(settings.outgoing)
     channels = channels_of(book, partial(build, log=structlog.get_logger(), clock=SystemClock()))
     for person in people:
         known = book.policy.people.get(person)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
 from urllib.parse import urlsplit
 
+from firedoor import secretfiles
 from firedoor.addresses import address, is_elsewhere, is_url, mail_host
 from incidents.errors import FiredoorError
+from ports.outgoing import OWN_NETWORKS, Network, read_networks
 
 PACKAGE_RUNBOOKS = Path(__file__).resolve().parent.parent / "runbooks"
 GENERATED = (
@@ -23,6 +24,7 @@ GENERATED = (
     "deploys_token",
     "api_token",
 )  # written to HOME/secrets by `up` and `release`
+PREVIOUS = "_PREVIOUS"  # ends the name of a secret that is being replaced and still counts
 SOCKET_PATH_LIMIT = 100  # a unix socket's path holds 108 bytes on Linux, 104 on macOS
 
 
@@ -62,6 +64,10 @@ VARIABLES = (
     Variable("FIREDOOR_SMTP_URL", "the mail server", "none: pages go to the log channel"),
     Variable("FIREDOOR_MAIL_FROM", "the sender of pages", "firedoor@ the public URL's host"),
     Variable("FIREDOOR_MAIL_TO", "where the shipped policy sends pages", "none"),
+    Variable("FIREDOOR_OUTGOING", "where a policy's addresses may lead, beside the internet", "own-networks"),
+    Variable("FIREDOOR_OIDC_ISSUER", "the identity provider that signs people in", "none"),
+    Variable("FIREDOOR_OIDC_CLIENT_ID", "who Firedoor is to it", "none"),
+    Variable("FIREDOOR_OIDC_CLIENT_SECRET", "what Firedoor proves itself to it by", "none"),
     Variable("FIREDOOR_URL", "the Firedoor that the command line talks to", "FIREDOOR_PUBLIC_URL"),
     Variable("FIREDOOR_TOKEN", "the API token that the command line shows", "HOME/secrets/api_token"),
 )
@@ -86,6 +92,10 @@ class Settings:
     token: str = field(repr=False)
     heartbeat_url: str | None = field(repr=False)
     canary: str = field(repr=False)
+    outgoing: Sequence[Network] | None  # None: every network of our own
+    oidc_issuer: str | None
+    oidc_client_id: str | None
+    oidc_client_secret: str | None = field(repr=False)
     smtp_url: str | None = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
 
@@ -97,22 +107,23 @@ class Settings:
     def source_secrets(self, name: str) -> list[bytes]:
         """What the sender called `name` may prove itself by. Two live ones while a secret is being replaced."""
         stem = re.sub(r"[^A-Z0-9]", "_", name.upper())
-        told = [self.lookup(f"env:FIREDOOR_{stem}_{kind}") for kind in ("TOKEN", "SECRET")]
+        names = [f"FIREDOOR_{stem}_{kind}" for kind in ("TOKEN", "SECRET")]
+        told = [self.lookup(f"env:{one}{which}") for one in names for which in ("", PREVIOUS)]
         found = [one for text in told if text for one in re.split(r"[,\s]+", text) if one]
-        return [one.encode() for one in found or _kept(self.home, f"{name}_token")]
+        return [one.encode() for one in found or secretfiles.kept(self.home, f"{name}_token")]
 
     def lookup(self, reference: str) -> str | None:
         """The value behind `env:NAME` or `file:PATH` of a policy; None where there is none."""
         kind, _, name = reference.partition(":")
         if kind == "file":
-            return _read(Path(name))
+            return secretfiles.read(Path(name))
         if kind != "env":
             return None
         if self.environ.get(name):
             return self.environ[name]
-        path = self.environ.get(f"{name}_FILE")
-        if path:
-            return _read(Path(path))
+        path = secretfiles.file_of(self.environ, name)
+        if path is not None:
+            return secretfiles.read(path)
         return self.mail_from if name == "FIREDOOR_MAIL_FROM" else None  # the one with a default that a policy asks for
 
     @property
@@ -140,9 +151,10 @@ class Settings:
     def secret_values(self) -> list[str]:
         """Everything that no log line may ever hold."""
         names = {name.removesuffix("_FILE") for name in self.environ}
-        named = [self.lookup(f"env:{name}") for name in names if re.fullmatch(r"FIREDOOR_.*(TOKEN|SECRET|KEY)", name)]
+        asked = [name for name in names if re.fullmatch(r"FIREDOOR_.*(TOKEN|SECRET|KEY)(_PREVIOUS)?", name)]
+        named = [self.lookup(f"env:{name}") for name in (*asked, *secretfiles.credentials(self.environ))]
         inside = [urlsplit(url).password for url in (self.database_url, self.redis_url, self.smtp_url) if url]
-        kept = [value for name in GENERATED for value in _kept(self.home, name)]
+        kept = [value for name in GENERATED for value in secretfiles.kept(self.home, name)]
         return sorted({value for value in [*named, *inside, *kept, self.secret_key, self.token] if value}, key=len)[
             ::-1
         ]
@@ -151,9 +163,9 @@ class Settings:
         """Generate what is absent from HOME/secrets, readable by us alone, and answer the settings that know them."""
         self.secrets_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in GENERATED:
-            _write_secret(self.secrets_folder / name)
-        key = self.secret_key or _kept(self.home, "secret_key")[0]
-        return replace(self, secret_key=key, token=self.token or _kept(self.home, "api_token")[0])
+            secretfiles.write(self.secrets_folder / name)
+        key = self.secret_key or secretfiles.kept(self.home, "secret_key")[0]
+        return replace(self, secret_key=key, token=self.token or secretfiles.kept(self.home, "api_token")[0])
 
 
 class Reading:
@@ -181,11 +193,15 @@ class Reading:
             mail_to=self.mailbox("MAIL_TO"),
             database_url=self.database_url(home),
             redis_url=self.redis_url(),
-            secret_key=self.secret_key() or _first(_kept(home, "secret_key")),
+            secret_key=self.secret_key() or _first(secretfiles.kept(home, "secret_key")),
             token=self.text("TOKEN")
-            or ("" if is_elsewhere(elsewhere, public_url) else _first(_kept(home, "api_token"))),
+            or ("" if is_elsewhere(elsewhere, public_url) else _first(secretfiles.kept(home, "api_token"))),
             heartbeat_url=self.url("HEARTBEAT_URL", ("http", "https"), "https://watch.example.com/ping/firedoor"),
             canary=self.text("CANARY") or "log",
+            outgoing=self.networks(),
+            oidc_issuer=self.issuer(),
+            oidc_client_id=self.text("OIDC_CLIENT_ID"),
+            oidc_client_secret=self.text("OIDC_CLIENT_SECRET"),
             smtp_url=self.url("SMTP_URL", ("smtp", "smtps"), "smtp://user:password@mail.example.com:587"),
             environ=self.environ,
         )
@@ -197,12 +213,12 @@ class Reading:
     def text(self, short: str) -> str | None:
         """The value of FIREDOOR_<short>, or the content of the file that FIREDOOR_<short>_FILE names."""
         name = f"FIREDOOR_{short}"
-        value, path = self.environ.get(name), self.environ.get(f"{name}_FILE")
-        if value and path:
+        value, path = self.environ.get(name), secretfiles.file_of(self.environ, name)
+        if value and self.environ.get(f"{name}_FILE"):
             self.faults.append(f"{name} and {name}_FILE are both set: keep one of them.")
-        if value or not path:
+        if value or path is None:
             return value or None
-        content = _read(Path(path))
+        content = secretfiles.read(path)
         if content is None:
             self.faults.append(f"{name}_FILE names {path}, which can't be read: give the path of a text file.")
         return content or None
@@ -225,6 +241,31 @@ class Reading:
             f"FIREDOOR_{short} is not an address that begins with {_spoken(schemes)}. Example: {example}"
         )
         return None
+
+    def networks(self) -> Sequence[Network] | None:
+        text = self.text("OUTGOING") or OWN_NETWORKS
+        try:
+            return read_networks(text)
+        except ValueError:
+            self.faults.append(
+                f"FIREDOOR_OUTGOING is {text!r}. Accepted: {OWN_NETWORKS}, none, or networks like 10.0.0.0/8."
+            )
+            return []
+
+    def issuer(self) -> str | None:
+        """The identity provider, by all that it takes or by nothing. In clear only on this machine: a trial's."""
+        issuer = self.url("OIDC_ISSUER", ("https", "http"), "https://id.example.com")
+        told = [bool(issuer), bool(self.text("OIDC_CLIENT_ID")), bool(self.text("OIDC_CLIENT_SECRET"))]
+        if any(told) and not all(told):
+            self.faults.append(
+                "FIREDOOR_OIDC_ISSUER, FIREDOOR_OIDC_CLIENT_ID and FIREDOOR_OIDC_CLIENT_SECRET belong together: "
+                "set all three, or none."
+            )
+        if issuer and issuer.startswith("http://") and urlsplit(issuer).hostname not in ("127.0.0.1", "localhost"):
+            self.faults.append(
+                "FIREDOOR_OIDC_ISSUER must begin with https://: whoever is on the way could sign in as anybody."
+            )
+        return issuer
 
     def mailbox(self, short: str) -> str | None:
         text = self.text(short)
@@ -286,43 +327,12 @@ class Reading:
     def read_source_files(self) -> None:
         """A sender's secret file that is missing is a fault now, not a 401 at night."""
         for name in self.environ:
-            if found := re.fullmatch(r"FIREDOOR_(.+_(?:TOKEN|SECRET))_FILE", name):
+            if found := re.fullmatch(r"FIREDOOR_(.+_(?:TOKEN|SECRET)(?:_PREVIOUS)?)_FILE", name):
                 self.text(found[1])
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, ValueError):
-        return None
-
-
-def _kept(home: Path, name: str) -> list[str]:
-    """A secret of HOME/secrets, as a list of none or one. The name may come from a policy: no path leads out."""
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        return []
-    value = _read(home / "secrets" / name)
-    return [value] if value else []
 
 
 def _first(values: list[str]) -> str:
     return values[0] if values else ""
-
-
-def _write_secret(path: Path) -> None:
-    """Write the whole secret or nothing: two that start together agree on the first one's."""
-    if path.exists():
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
 
 
 def _spoken(schemes: tuple[str, ...]) -> str:

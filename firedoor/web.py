@@ -12,8 +12,10 @@ from console.links import link_reader
 from console.shell import console
 from console.watching import Watch
 from firedoor import __version__
+from firedoor.settings import Settings, WrongSettings
 from firedoor.wiring import House
 from incidents.alerts import Alert
+from ports.identity import Provider
 from webhooks.beats import CALL
 from webhooks.deploys import DEPLOYS
 from webhooks.inbox import Door
@@ -48,6 +50,7 @@ def create_app(house: House, watch: Watch | None = None) -> Flask:
             health=lambda: checks.readiness()[0],
             refused=refused,
             sign_in_with="firedoor users signin PERSON",
+            provider=provider_of(settings),
             watch=watch,
             parse=lambda source, body: parse(house, source, body),
             policy_file=house.shelf.policy_file,
@@ -65,6 +68,17 @@ def create_app(house: House, watch: Watch | None = None) -> Flask:
     return app
 
 
+def provider_of(settings: Settings) -> Provider | None:
+    """The identity provider, where one is set up. Raises WrongSettings without the package that it takes."""
+    if settings.oidc_issuer is None:
+        return None
+    back = f"{settings.public_url.rstrip('/')}/signin/oidc/back"
+    try:
+        return Provider(settings.oidc_issuer, settings.oidc_client_id or "", settings.oidc_client_secret or "", back)
+    except ValueError as missing:
+        raise WrongSettings([str(missing)]) from None
+
+
 def secrets_of(house: House, source: str) -> Sequence[bytes]:
     """What a sender may prove itself by: what the policy names, and what the environment or `up` gave.
 
@@ -72,12 +86,11 @@ def secrets_of(house: House, source: str) -> Sequence[bytes]:
     """
     policy = house.book().policy
     kind, nested, _ = source.partition("/")
-    if nested and (own := policy.secret_of(source)):
-        return [own]
+    if nested and (own := policy.secrets_of(source)):
+        return own
     if nested and (given := house.settings.source_secrets(source)):
         return given
-    named = policy.secret_of(kind)
-    return [*([named] if named else []), *house.settings.source_secrets(kind)]
+    return [*policy.secrets_of(kind), *house.settings.source_secrets(kind)]
 
 
 def parse(house: House, source: str, body: bytes, headers: Mapping[str, str] | None = None) -> list[Alert]:

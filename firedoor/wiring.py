@@ -14,6 +14,7 @@ from firedoor.settings import Settings
 from firedoor.shelf import Shelf
 from incidents.book import Book
 from incidents.kinds import KINDS, Kind
+from ports import outgoing
 from ports.clock import Clock, SystemClock
 from ports.database import Database
 from ports.doorbell import Doorbell
@@ -66,6 +67,7 @@ class House:
     ) -> House:
         """Wire a house. Raises FaultsFound for a faulty policy. Connects to nothing yet."""
         clock = clock or SystemClock()
+        outgoing.allow(settings.outgoing)
         shelf = Shelf(settings, clock)
         doorbell = Doorbell(settings.redis_url)
         database = Database(settings.database_url, clock, doorbell, pool_size=POOL.get(role, 8))

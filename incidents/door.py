@@ -88,6 +88,7 @@ def perform(
     known = OTHERS.get(verb)
     if known is None:
         raise NotFound(f"There is no verb “{verb}”. Nothing was done.")
+    permissions.allows(by, verb)
     _refuse_unknown(known, fields)
     other = known.run(Asked(unit.session, on, by, fields, book, unit.now))
     unit.ring(other.bells)

@@ -114,7 +114,7 @@ class Policy(Rules):
 
     _digest: str = PrivateAttr("")
     _notes: list[str] = PrivateAttr(default_factory=list)
-    _secrets: dict[str, SecretStr] = PrivateAttr(default_factory=dict)
+    _secrets: dict[str, list[SecretStr]] = PrivateAttr(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -226,10 +226,9 @@ class Policy(Rules):
             if channel.is_ready
         }
 
-    def secret_of(self, source: str) -> bytes | None:
-        """What a source of the policy proves itself by; None where the policy names nothing."""
-        known = self._secrets.get(source)
-        return known.get_secret_value().encode() if known else None
+    def secrets_of(self, source: str) -> list[bytes]:
+        """What a source of the policy may prove itself by: its secret, and while that is replaced the one before."""
+        return [one.get_secret_value().encode() for one in self._secrets.get(source, [])]
 
     def rules(self) -> dict[str, Any]:
         """The frozen part as JSON, with its own digest."""
@@ -277,9 +276,9 @@ def _settled(policy: Policy, lookup: Lookup, digest: str) -> Policy:
     channels = {name: resolving.channel(name, channel) for name, channel in policy.channels.items()}
     people = {name: resolving.person(name, person, channels) for name, person in policy.people.items()}
     teams = {name: team if team.name else team.model_copy(update={"name": name}) for name, team in policy.teams.items()}
-    secrets = {name: resolving.secret(f"source {name}", source) for name, source in policy.sources.items()}
+    secrets = {name: resolving.secrets(f"source {name}", source) for name, source in policy.sources.items()}
     for name, beat in policy.heartbeats.items():
-        secrets[f"{HEARTBEAT}/{name}"] = resolving.secret(f"heartbeat {name}", beat)
+        secrets[f"{HEARTBEAT}/{name}"] = resolving.secrets(f"heartbeat {name}", beat)
     settled = policy.model_copy(update={"channels": channels, "people": people, "teams": teams})
     settled._digest = digest
     settled._notes = resolving.notes + _empty_roles(policy)

@@ -29,6 +29,7 @@ def cross_faults(both: Merged, file: str) -> list[Fault]:
         return []
     walks = (
         _teams,
+        _signin,
         _audiences,
         _contacts,
         _services,
@@ -44,6 +45,18 @@ def cross_faults(both: Merged, file: str) -> list[Fault]:
     faults = [Fault(*both.where(path, file), what, accepted) for path, what, accepted in found]
     # The shipped table asks five roles. A small team that leaves some out gets a note; what it wrote itself must exist.
     return [fault for fault in faults if fault.file != SHIPPED_NAME or UNDEFINED not in fault.what]
+
+
+def _signin(policy: dict[str, Any]) -> Iterator[Found]:
+    """A line that gives a role to nobody's team or person would let people in as less than was meant."""
+    people, teams = _map(policy.get("people")), _map(policy.get("teams"))
+    for n, line in enumerate(_list(_map(policy.get("signin")).get("roles"))):
+        person = _map(line).get("person")
+        if isinstance(person, str) and person not in people:
+            yield ("signin", "roles", n, "person"), f"There is nobody called `{person}`.", _all(people)
+        for team in _list(_map(line).get("teams")):
+            if isinstance(team, str) and team not in teams:
+                yield ("signin", "roles", n, "teams"), f"There is no team `{team}`.", _all(teams)
 
 
 def _teams(policy: dict[str, Any]) -> Iterator[Found]:

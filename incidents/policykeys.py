@@ -348,6 +348,24 @@ class StatusPage(Key):
     max_hold: Span = Field(default=timedelta(minutes=10), description="And no longer than this.")
 
 
+class SigninRole(Key):
+    email: str | None = Field(default=None, description="An address, or `*@example.com`; it must be verified.")
+    group: str | None = Field(default=None, description="A group of the identity provider.")
+    role: Literal["viewer", "responder", "operator", "admin"] = Field(description="What they may do.")
+    teams: tuple[str, ...] = Field(default=(), description="Whose incidents they may act on; all unless told.")
+    person: str | None = Field(default=None, description="Whom they act as; who has that address unless told.")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> SigninRole:
+        if (self.email is None) == (self.group is None):
+            raise NotAccepted("a line of `roles` names whom it is for", "exactly one of `email` and `group`")
+        return self
+
+
 class Signin(Key):
-    session: Span = Field(default=timedelta(hours=12), description="How long a sign-in lasts.")
+    session: Span = Field(default=timedelta(hours=12), description="How long a session lasts that nobody uses.")
+    provider: str = Field(default="single sign-on", description="What people call the identity provider.")
+    roles: tuple[SigninRole, ...] = Field(
+        default=(), description="Who comes in by the identity provider, as what: the first line that fits."
+    )
     public_status: YesNo = Field(default=False, description="Whether the status page needs no sign-in.")

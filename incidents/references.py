@@ -69,10 +69,13 @@ class Resolving:
                 kept.append(Contact.model_validate({"channel": LOG, "for": (purpose,)}))
         return person.model_copy(update={"contacts": tuple(kept), "name": person.name or name})
 
-    def secret(self, called: str, sender: Source | Heartbeat) -> SecretStr | None:
+    def secrets(self, called: str, sender: Source | Heartbeat) -> list[SecretStr]:
+        """The secret, and the one before while it is replaced: `env:NAME_PREVIOUS`, or `PATH.previous`."""
         if sender.secret is None:
-            return None
+            return []
+        kind, _, name = sender.secret.text.partition(":")
         value, why = self.value(sender.secret.text)
         if why:
             self.notes.append(f"The {called} has no secret ({why}): what it sends is refused.")
-        return SecretStr(value) if value else None
+        before, _ = self.value(f"{kind}:{name}{'_PREVIOUS' if kind == 'env' else '.previous'}")
+        return [SecretStr(one) for one in (value, before) if one]

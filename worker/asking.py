@@ -8,6 +8,7 @@ import requests
 from sqlalchemy import Row
 
 from incidents.promises import Outcome, Prepared
+from ports import outgoing
 
 TIMEOUT = (3.0, 5.0)  # seconds to connect, and between two reads
 LARGEST = 32 * 1024 * 1024
@@ -20,11 +21,15 @@ def ask(prepared: Prepared, row: Row[Any], attempt: int) -> Outcome:
     if not url.startswith(("http://", "https://")):
         return Outcome("no", "the source's url must be http:// or https://", permanent=True)
     try:
-        answer = requests.get(f"{url}/api/v2/alerts", timeout=TIMEOUT, allow_redirects=False, stream=True)
-        with answer:
+        with (
+            outgoing.session() as session,
+            session.get(f"{url}/api/v2/alerts", timeout=TIMEOUT, allow_redirects=False, stream=True) as answer,
+        ):
             if answer.status_code != 200:
                 return Outcome("no", f"HTTP {answer.status_code}")
             said = _read(answer)
+    except outgoing.ForbiddenAddress as error:
+        return Outcome("no", str(error), permanent=True)
     except (requests.RequestException, ValueError) as error:
         return Outcome("no", type(error).__name__)
     return Outcome(

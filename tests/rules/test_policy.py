@@ -275,7 +275,7 @@ def test_the_policy_names_a_sources_secret_without_showing_it(secret: str) -> No
         f"sources: {{alertmanager: {{kind: alertmanager, secret: {secret}}}}}", {**MAIL, "env:AM": "open sesame"}
     )
 
-    assert policy.secret_of("alertmanager") == b"open sesame"
+    assert policy.secrets_of("alertmanager") == [b"open sesame"]
     assert "sesame" not in repr(policy)
 
 

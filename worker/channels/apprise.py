@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import re
+import socket
 import warnings
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 from incidents.alerts import clean_line, clean_text
 from incidents.promises import Outcome
+from ports import outgoing
 from ports.clock import Clock
 from worker.channels.channel import Can, Log, Message
 
@@ -52,6 +54,8 @@ class AppriseChannel:
         """One service a message. Whatever apprise raises, an unreadable URL too, ends here."""
         if not SCHEME.match(address):
             return self._outcome("no", UNKNOWN, permanent=True)
+        if why := _forbidden(address):
+            return self._outcome("no", why, permanent=True)
         try:
             service = self._apprise.Apprise.instantiate(_timed(address), asset=self._asset)
             if service is None:
@@ -103,6 +107,19 @@ def _loaded(name: str) -> Any:
             raise ValueError(f"channel {name}: the package apprise is not installed: {INSTALL}") from None
         apprise.Apprise.instantiate("json://localhost")  # loads them
     return apprise
+
+
+def _forbidden(url: str) -> str:
+    """An address written as a number is looked at. Names are not: apprise resolves them itself, and in many of its URLs
+    what stands there is a secret, which must not be asked a name server for."""
+    host = url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
+    bare = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] or host
+    try:
+        number = bare if ":" in bare else socket.inet_ntoa(socket.inet_aton(bare))
+        why = outgoing.is_forbidden(number)
+    except (OSError, ValueError):
+        return ""
+    return f"the address {why}" if why else ""
 
 
 def _timed(url: str) -> str:

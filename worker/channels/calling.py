@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -14,24 +12,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 from incidents.alerts import clean_line
 from incidents.promises import Outcome
+from ports import outgoing
 from ports.clock import Clock
+from ports.outgoing import ForbiddenAddress
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0
 LONGEST_WAIT = timedelta(minutes=5)  # of a Retry-After: a page must not sleep for an hour on a provider's word
 LONGEST_ANSWER = 512 * 1024  # Slack repeats the whole message in its answer
 TRY_LATER = (408, 425, 429)
-NEVER_CALLED = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")  # link-local, where clouds hand out credentials
-
-
-class ForbiddenAddress(Exception):
-    """The URL leads to an address that no page goes to."""
 
 
 class Caller:
@@ -49,7 +41,7 @@ class Caller:
                 method, url, timeout=(CONNECT_SECONDS, read), allow_redirects=False, stream=True, **rest
             )
         except ForbiddenAddress as error:
-            return self.outcome("no", str(error), permanent=True)
+            return self.outcome("no", clean_line(str(error), 200), permanent=True)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return self._unanswered(error)
 
@@ -102,10 +94,7 @@ class Caller:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._threads, "session", None)
         if session is None:
-            session = self._threads.session = requests.Session()
-            session.trust_env = False  # no proxy, .netrc or password that the policy did not name
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, _GuardedAdapter())
+            session = self._threads.session = outgoing.session()
         return session
 
 
@@ -150,40 +139,3 @@ def _read(answer: requests.Response) -> bytes:
             break
         read += part
     return read
-
-
-# The peer is looked at after the connection stands and before a byte is sent: no spelling of an address, no redirect
-# and no name server that answers differently the second time gets around that.
-
-
-def _allowed(connection: HTTPConnection, connected: socket.socket) -> socket.socket:
-    address = ipaddress.ip_address(str(connected.getpeername()[0]).partition("%")[0])
-    plain = getattr(address, "ipv4_mapped", None) or address
-    if any(plain in ipaddress.ip_network(network) for network in NEVER_CALLED):
-        connected.close()
-        raise ForbiddenAddress(f"{clean_line(connection.host, 80)} is a link-local address: no page goes there")
-    return connected
-
-
-class _GuardedConnection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _allowed(self, super()._new_conn())
-
-
-class _GuardedTLSConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _allowed(self, super()._new_conn())
-
-
-class _GuardedPool(HTTPConnectionPool):
-    ConnectionCls = _GuardedConnection
-
-
-class _GuardedTLSPool(HTTPSConnectionPool):
-    ConnectionCls = _GuardedTLSConnection
-
-
-class _GuardedAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTLSPool}

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from incidents import declaring, holdmode, replaying, shadowreport, silencing, store, verbs
+from incidents import declaring, holdmode, permissions, replaying, shadowreport, silencing, store, verbs
 from incidents.alerts import clean_line, clean_text
 from incidents.answers import may_take
 from incidents.book import Book

@@ -15,7 +15,7 @@ from console.assets import ASSETS
 from console.likings import likings, zone_of
 from console.navigation import places
 from console.session import Sessions, SignedIn
-from console.showing import is_web_link, offset_words, time_words
+from console.showing import is_web_link, offset_words, ticked, time_words
 from console.troubles import troubles, unwell
 from incidents import needing
 from incidents.accounts import Holder
@@ -92,6 +92,7 @@ class Frame:
             "assets": ASSETS,
             "live": None,
             "is_web_link": is_web_link,
+            "ticked": ticked,
             **time_words(now, zone),
             **facts,
         }

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
+
+from markupsafe import Markup, escape
+
+_TICKED = re.compile(r"`([^`]{1,200})`")
 
 
 def spoken(span: timedelta) -> str:
@@ -68,6 +73,11 @@ def offset_words(moment: datetime, zone: tzinfo) -> str:
         return ""
     hours, rest = divmod(abs(minutes), 60)
     return f"{'+' if minutes > 0 else '-'}{hours}" + (f":{rest:02}" if rest else "")
+
+
+def ticked(text: object) -> Markup:
+    """A sentence whose `names` are set as code; whatever else is in it stays text."""
+    return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped before
 
 
 def is_web_link(url: object) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from console.likings import likings, zone_of
 from console.navigation import GROUPS, is_here, places
-from console.showing import offset_words, time_words
+from console.showing import offset_words, ticked, time_words
 
 NOW = datetime(2026, 11, 21, 12, 2, tzinfo=UTC)
 
@@ -58,3 +58,8 @@ def test_a_viewer_is_not_led_to_what_is_for_admins() -> None:
     assert seen("admin") - seen("viewer") == {"/accounts", "/audit", "/inbox"}
     assert seen("operator") - seen("viewer") == {"/audit", "/inbox"}
     assert places("/", "admin", set()) == []
+
+
+def test_names_between_backticks_are_code_and_the_rest_stays_text() -> None:
+    assert ticked("Rule 3 of `open` decides") == "Rule 3 of <code>open</code> decides"
+    assert ticked("`<b>` <script>") == "<code>&lt;b&gt;</code> &lt;script&gt;"

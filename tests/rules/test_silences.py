@@ -116,7 +116,7 @@ def test_a_matcher_that_no_database_could_hold_is_refused(text: str) -> None:
     nobody: Any = None  # it is refused before anything is written
 
     with pytest.raises(Malformed) as refused:
-        silence(nobody, matchers=[text], lasts="2h", reason="why", by=by, now=utc("2026-11-22 02:00"))
+        silence(nobody, matchers=[text], lasts="2h", reason="why", by=by, book=nobody, now=utc("2026-11-22 02:00"))
 
     assert "can't be stored" in refused.value.sentence
 

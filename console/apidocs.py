@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from console.frame import Frame
-from console.openapi import document, problem_example
+from console.openapi import PROBLEMS, document, problem_example
 from console.reading import GREATEST
 
 TOKEN = "Authorization: Bearer $FIREDOOR_TOKEN"  # noqa: S105  # a variable's name, no secret
@@ -29,6 +29,10 @@ def apidocs(frame: Frame) -> Blueprint:
             now=frame.database.clock.now(),
             groups=groups(),
             base=f"{frame.public_url}/api/v1",
+            shapes=shapes(),
+            refusals={
+                status: {"when": told[0], "code": told[1], "detail": told[2]} for status, told in PROBLEMS.items()
+            },
             problem=_pretty(problem_example(422)),
         )
 
@@ -58,7 +62,7 @@ def _call(path: str, method: str, operation: Mapping[str, Any], components: Mapp
         "needs": operation["description"],
         "fields": [*_parameters(operation), *(_fields(body, components) if body else [])],
         "curl": _curl(path, method, operation, body),
-        "answers": [_answer(status, answer, components) for status, answer in operation["responses"].items()],
+        **_answers(operation["responses"]),
     }
 
 
@@ -119,17 +123,19 @@ def _curl(path: str, method: str, operation: Mapping[str, Any], body: Mapping[st
     return " \\\n".join(lines)
 
 
-def _answer(status: str, answer: Mapping[str, Any], components: Mapping[str, Any]) -> dict[str, Any]:
-    content = next(iter(answer["content"].values()))
-    name = next(iter(content["examples"].values()))["$ref"].rpartition("/")[2]
-    example = components["examples"][name]["value"]
-    is_refusal = not status.startswith("2")
-    return {
-        "status": status,
-        "when": answer["description"],
-        "refusal": example if is_refusal else None,
-        "example": "" if is_refusal else _pretty(example),
-    }
+def _answers(responses: Mapping[str, Any]) -> dict[str, Any]:
+    """What it answers when it is done, by the shape's name, and with which statuses it refuses."""
+    done = next(status for status in responses if status.startswith("2"))
+    shape = responses[done]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    return {"status": done, "shape": shape, "refuses": [status for status in responses if status != done]}
+
+
+@lru_cache(maxsize=1)
+def shapes() -> dict[str, str]:
+    """Each answer's shape, once, as an example."""
+    told = document()
+    answered = {call["shape"] for calls in groups().values() for call in calls}
+    return {name: _pretty(told["components"]["examples"][name]["value"]) for name in sorted(answered)}
 
 
 def _pretty(value: Any) -> str:

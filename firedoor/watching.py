@@ -145,7 +145,10 @@ def _live(facts: dict[str, Any], entries: list[dict[str, Any]], look: Look, *, e
 
 
 def picture(facts: dict[str, Any], entries: list[dict[str, Any]], *, away: str = "") -> Any:
-    """The five questions, the next action, what happens by itself, and what happened last."""
+    """The five questions, the next action, what happens by itself, and what happened, the newest first.
+
+    A terminal that is too low cuts the oldest off.
+    """
     from rich.console import Group
     from rich.text import Text
 
@@ -155,6 +158,7 @@ def picture(facts: dict[str, Any], entries: list[dict[str, Any]], *, away: str =
     waits = facts["deadlines"][:3]
     return Group(
         Text(_heading(facts), style="bold"),
+        Text(f"Stale: {away}" if away else "Live. Ctrl-C leaves; nothing is changed by watching.", style="dim"),
         screen.grid(
             [
                 ("Who has it", head["who_has_it"] or "nobody"),
@@ -165,8 +169,7 @@ def picture(facts: dict[str, Any], entries: list[dict[str, Any]], *, away: str =
             ]
         ),
         Text(""),
-        screen.grid([(screen.moment(one["at"]), one["text"]) for one in entries]),
-        Text(f"Stale: {away}" if away else "Live. Ctrl-C leaves; nothing is changed by watching.", style="dim"),
+        screen.grid([(screen.moment(one["at"]), one["text"]) for one in reversed(entries)]),
     )
 
 

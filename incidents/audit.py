@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
-from incidents import escalation, holding, modes, paging, silences, store, tables
+from incidents import escalation, holding, modes, once, paging, silences, store, tables
 from incidents.book import Book
 from incidents.lifecycle import OPEN
 from incidents.policykeys import LIVE
@@ -25,6 +25,7 @@ def audit(session: Connection, *, book: Book, now: datetime) -> list[Bell]:
     silences.begin_windows(session, book=book, now=now)
     silences.owe_overlooked_ends(session, now=now)
     modes.note_switches(session, book=book, now=now)
+    once.forget_old(session, now=now)
     i, p, h = t.incident, t.promise, t.hearing
     waiting = select(p.c.id).where(
         p.c.incident_id == i.c.id, p.c.kind.in_(("page", "escalate", "hold", "cascade")),

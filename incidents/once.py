@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from incidents.errors import Malformed
 from incidents.tables import idempotency
+
+KEPT_FOR = timedelta(days=7)  # whoever repeats does so within minutes; a provider within a day
+AT_ONCE = 500
 
 
 class Unit(Protocol):
@@ -78,3 +81,10 @@ def _first_answer(unit: Unit, once: Once) -> Answer | None:
             "idempotency.other_body", "This key was used before with another body. Nothing was done; take a new key."
         )
     return Answer(row.status, row.answer["content"])
+
+
+def forget_old(session: Connection, *, now: datetime) -> None:
+    """The oldest first answers, some at a time: the oldest rows are found by their numbers, so a look costs little."""
+    i = idempotency.c
+    oldest = select(i.id).order_by(i.id).limit(AT_ONCE)
+    session.execute(delete(idempotency).where(i.id.in_(oldest), i.at < now - KEPT_FOR))

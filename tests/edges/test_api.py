@@ -320,6 +320,17 @@ def test_of_two_posts_with_one_key_at_the_same_moment_one_is_done_and_both_get_i
     api.desk.news()
 
 
+def test_a_first_answer_is_kept_for_a_week(api: Api) -> None:
+    silence = {"matchers": ["service=x"], "for": "2h", "reason": "It moves"}
+    api.post("/silences", silence, Idempotency_Key="k")
+    api.desk.forward(hours=6 * 24)
+    api.desk.audit()
+    assert api.count(tables.idempotency) == 1
+    api.desk.forward(hours=25)
+    api.desk.audit()
+    assert api.count(tables.idempotency) == 0
+
+
 def test_a_refusal_is_not_remembered(api: Api) -> None:
     is_problem(api.post("/incidents/INC-001/notes", {"text": "too early"}, Idempotency_Key="k"), 404, "not_found")
     api.declared()

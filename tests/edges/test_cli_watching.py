@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -151,6 +155,29 @@ def test_the_picture_of_a_terminal_says_who_has_it_and_that_it_is_live(desk: Des
     assert "Ada has it since" in told
     assert "Live. Ctrl-C leaves" in told
     assert all(cell_len(click.unstyle(line)) <= 80 for line in told.splitlines())
+
+
+def test_in_a_terminal_it_stands_still_and_ctrl_c_leaves_it_cleanly(desk: Desk, typed: Typed) -> None:
+    desk.alertmanager_says("firing")
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "firedoor", "watch", "INC-001", "--every", "0.5"],
+        stdin=follower, stdout=follower, stderr=follower, env={**os.environ, **typed.environ, "TERM": "xterm", "LINES": "24"},
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    while b"Ctrl-C leaves" not in shown:
+        shown += os.read(leader, 65536)
+    process.send_signal(signal.SIGINT)
+    try:
+        while part := os.read(leader, 65536):
+            shown += part
+    except OSError:  # how Linux says that nobody writes to it any more
+        pass
+    os.close(leader)
+    assert process.wait(60) == 0
+    assert b"Who has it" in shown
+    assert b"Traceback" not in shown
 
 
 def test_what_is_not_there_can_not_be_watched(typed: Typed) -> None:

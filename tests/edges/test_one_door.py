@@ -324,6 +324,21 @@ def test_a_verb_that_is_refused_is_refused_in_the_same_words_by_every_door(doors
     assert (desk.incident(name)["version"], _newest(desk)) == before
 
 
+def test_a_form_that_comes_too_late_shows_both_sides_and_keeps_what_was_wanted(doors: Doors) -> None:
+    name = declared(doors.desk, 0)
+    read = doors.desk.incident(name)["version"]
+    doors.desk.does("acknowledge", incident=name, by="ben")
+
+    told = doors.use("console", "severity", name, {"severity": "P2", "version": read}, times=1)
+
+    assert not told.done
+    assert f"{name} changed since you read it" in told.said
+    assert "You had read" in told.said
+    assert "Ben has it. Escalation has stopped." in told.said
+    assert "You wanted: severity “P2”" in told.said
+    assert doors.desk.incident(name)["severity"] == "P1"
+
+
 @pytest.mark.parametrize("role", ["viewer", "responder"])
 def test_whoever_may_not_is_refused_in_the_same_words_by_every_door_of_an_account(doors: Doors, role: str) -> None:
     """A link and a button of a message are a responder's, whatever the account: who is paged may answer."""

@@ -160,10 +160,9 @@ def test_the_picture_of_a_terminal_says_who_has_it_and_that_it_is_live(desk: Des
 def test_in_a_terminal_it_stands_still_and_ctrl_c_leaves_it_cleanly(desk: Desk, typed: Typed) -> None:
     desk.alertmanager_says("firing")
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "firedoor", "watch", "INC-001", "--every", "0.5"],
-        stdin=follower, stdout=follower, stderr=follower, env={**os.environ, **typed.environ, "TERM": "xterm", "LINES": "24"},
-    )  # fmt: skip
+    environ = {**os.environ, **typed.environ, "TERM": "xterm", "LINES": "24"}
+    words = [sys.executable, "-m", "firedoor", "watch", "INC-001", "--every", "0.5"]
+    process = subprocess.Popen(words, stdin=follower, stdout=follower, stderr=follower, env=environ)
     os.close(follower)
     shown = b""
     while b"Ctrl-C leaves" not in shown:

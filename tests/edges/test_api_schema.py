@@ -25,7 +25,7 @@ from tests.fixtures.desk import Desk
 
 ASKED = os.environ.get("SCHEMA_EXAMPLES")
 EVERYTHING = "examples,coverage,fuzzing,stateful"
-SHORTER = "examples,fuzzing,stateful"  # the edges of each field are the same on both databases
+SHORTER = "examples,fuzzing"  # the edges of each field are the same on both databases
 # What fits the schema may still be refused: an unknown service, a verb that is not allowed now.
 NOT_OURS = "positive_data_acceptance"
 
@@ -55,7 +55,7 @@ def test_no_route_answers_what_its_document_does_not_say(desk: Desk, address: st
     done = subprocess.run(
         [
             *program, f"{address}/api/openapi.json", "--header", f"Authorization: Bearer {desk.api_token}",
-            "--exclude-checks", NOT_OURS, "--max-examples", ASKED or "2", "--generation-deterministic",
+            "--exclude-checks", NOT_OURS, "--max-examples", ASKED or "1", "--generation-deterministic",
             "--phases", EVERYTHING if ASKED or desk.house.database.dialect == "sqlite" else SHORTER,
             "--continue-on-failure", "--no-color", "--suppress-health-check", "all", "--warnings", "off",
         ],

@@ -221,6 +221,7 @@ def watched(kind: str, one: Stack, store: Database, visitor: Visitor, sizes: arg
                 time.sleep(0.01)
             late += [at - pressed for at in viewers.arrived[before:]]
         viewers.close()
+        time.sleep(3)  # until their places are free again
     a, b = quantile(alone, 0.5), quantile(beside, 0.5)
     return [
         (kind, "posts of 1 alert, nobody watches", f"{a:,.0f}/s", ""),

@@ -10,10 +10,13 @@ import hashlib
 import json
 import re
 import secrets
+import select
+import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 
@@ -29,7 +32,8 @@ from incidents.stamps import LIST, Stamp, read_stamp, stamps
 from ports.database import Work
 from ports.tokens import new_token
 
-BEAT_EVERY = 5.0  # seconds: a browser that went away is noticed at the next word to it
+BEAT_EVERY = 5.0  # seconds
+LOOKS = 2  # between two beats, whether the browser went away
 ENDS_AFTER = 60.0  # seconds; the browser asks again by itself, and its session is looked at anew
 REST_AFTER = 0.5  # seconds after each change: a storm is said twice a second
 RENDERING_SHARE = 5  # one second of rendering in five at most: taking alerts in comes first
@@ -143,7 +147,7 @@ def answer(renderings: Renderings, watch: Watch, look: Look, stamp: Stamp) -> Re
     if (connection := request.environ.get("gunicorn.socket")) is not None:
         connection.settimeout(STUCK_AFTER)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    stream = Stream(words(renderings, watch, look, app, stamp, seen), lambda: watch.leave(look.topic))
+    stream = Stream(words(renderings, watch, look, app, stamp, seen, connection), lambda: watch.leave(look.topic))
     return Response(stream, content_type="text/event-stream", headers=headers)
 
 
@@ -163,7 +167,9 @@ class Stream(Iterator[bytes]):
             leave()
 
 
-def words(renderings: Renderings, watch: Watch, look: Look, app: Flask, stamp: Stamp, seen: Stamp) -> Iterator[bytes]:
+def words(
+    renderings: Renderings, watch: Watch, look: Look, app: Flask, stamp: Stamp, seen: Stamp, connection: Any = None
+) -> Iterator[bytes]:
     """What is said to one browser, until a minute is over or the process ends."""
     yield RETRY
     if seen.is_past(stamp):  # it saw what is not there any more: an older copy of the database was brought back
@@ -172,10 +178,13 @@ def words(renderings: Renderings, watch: Watch, look: Look, app: Flask, stamp: S
     clock = renderings.frame.database.clock
     until, had = clock.monotonic() + ENDS_AFTER, dict[str, str]()
     while not watch.is_over() and clock.monotonic() < until:
-        known = watch.wait(look.topic, seen, seconds=BEAT_EVERY)
-        if watch.is_over():
-            return
-        if not known.is_past(seen):
+        for _ in range(LOOKS):
+            known = watch.wait(look.topic, seen, seconds=BEAT_EVERY / LOOKS)
+            if watch.is_over() or has_left(connection):
+                return
+            if known.is_past(seen):
+                break
+        else:
             yield BEAT
             continue
         cut = renderings.of(look, app, known)
@@ -186,6 +195,18 @@ def words(renderings: Renderings, watch: Watch, look: Look, app: Flask, stamp: S
         )
         seen, had = cut.stamp, cut.digests
         watch.pause(REST_AFTER)
+
+
+def has_left(connection: Any) -> bool:
+    """Whether the browser closed its side: its place is free for another at once, not after two words to nobody."""
+    if connection is None:
+        return False
+    readable = select.poll()
+    readable.register(connection.fileno(), select.POLLIN)
+    try:
+        return bool(readable.poll(0)) and connection.recv(1, socket.MSG_PEEK) == b""
+    except OSError:
+        return True
 
 
 def change(cut: Cut, seen: Stamp, had: dict[str, str]) -> str:

@@ -93,7 +93,7 @@ class Watch:
 
     def _tell(self, found: dict[int, Stamp]) -> None:
         with self._changed:
-            for topic, stamp in found.items():
-                if topic in self._watched:
-                    self._known[topic] = stamp
-            self._changed.notify_all()
+            news = {one: stamp for one, stamp in found.items() if one in self._watched and self._known[one] != stamp}
+            self._known |= news
+            if news:  # whoever is woken for nothing takes the processor from those who take alerts in
+                self._changed.notify_all()

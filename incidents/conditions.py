@@ -6,7 +6,7 @@ import math
 import operator
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -78,6 +78,11 @@ class Condition(ABC):
         """(label, value) where only that value of that label can hold: what an index may use."""
         return None
 
+    @property
+    @abstractmethod
+    def looks_at(self) -> tuple[str, str]:
+        """What of an alert it asks for, and nothing else: label, annotation, source, value or recent; and its name."""
+
     def __str__(self) -> str:
         return self.text
 
@@ -114,6 +119,10 @@ class Matches(Condition):
     def key(self) -> tuple[str, str] | None:
         return (self.name, self.wanted) if self.kind == "label" and self.op == "=" and self.wanted else None
 
+    @property
+    def looks_at(self) -> tuple[str, str]:
+        return (self.kind, self.name)
+
 
 @dataclass(frozen=True)
 class Compares(Condition):
@@ -131,6 +140,10 @@ class Compares(Condition):
         if facts.value is None or math.isnan(facts.value):
             return f"{self.text}: the alert carries no value"
         return f"{self.text}: the value is {facts.value:g}"
+
+    @property
+    def looks_at(self) -> tuple[str, str]:
+        return ("value", "")
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,10 @@ class Counts(Condition):
     def why(self, facts: Facts) -> str:
         return f"{self.text}: it fired {self.times(facts)} times in {spoken(self.within)}"
 
+    @property
+    def looks_at(self) -> tuple[str, str]:
+        return ("recent", "")
+
 
 Entry = Condition | tuple[Condition, ...]  # one condition, or several of which any may hold
 
@@ -167,6 +184,11 @@ def all_hold(entries: Sequence[Entry], facts: Facts) -> bool:
 def ask_for_nothing(entries: Sequence[Entry]) -> bool:
     """Whether an alert that says nothing at all meets them: then they choose nothing (Alertmanager's rule, too)."""
     return all_hold(entries, Facts())
+
+
+def seen_by(entries: Iterable[Entry]) -> set[tuple[str, str]]:
+    """Whatever of an alert the entries look at."""
+    return {one.looks_at for entry in entries for one in (entry if isinstance(entry, tuple) else (entry,))}
 
 
 def parse(text: str) -> Condition:

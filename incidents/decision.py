@@ -46,11 +46,16 @@ class Decided:
         return self.severity
 
     @property
+    def stands(self) -> str:
+        """What becomes of its alert as long as nothing is opened for it."""
+        unmapped = self.decide == OPEN_IT and not self.severity
+        return SUGGEST if unmapped else self.decide
+
+    @property
     def noted(self) -> dict[str, Any]:
         """What its alert says of it, as columns, as long as nothing is opened for it."""
-        unmapped = self.decide == OPEN_IT and not self.severity
         return {
-            "decision": SUGGEST if unmapped else self.decide,
+            "decision": self.stands,
             "why": self.why,
             "runbook": self.runbook.name if self.runbook else None,
             "group_key": self.group_key,
@@ -124,6 +129,23 @@ def decide(facts: Facts, book: Book) -> Decided:
         lends=None if runbook else book.runbooks.lend(facts),
         mode=mode,
     )
+
+
+class Decisions:
+    """Decisions of one moment: alerts that say the same of whatever is looked at are decided once, and alike."""
+
+    def __init__(self, book: Book, now: datetime) -> None:
+        self._book = book
+        self._now = now
+        self._made: dict[tuple[Any, ...], Decided] = {}
+
+    def about(self, row: Any) -> Decided:
+        """The decision about a stored alert, or one that is being stored."""
+        seen = self._book.seen_of(row)
+        made = self._made.get(seen)
+        if made is None:
+            made = self._made[seen] = decide(facts_of_row(row, self._now), self._book)
+        return made
 
 
 def _why(why: str, runbook: Runbook | None, mapped: Mapped | None, facts: Facts) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from incidents import tables
+from incidents import store, tables
 from incidents.alerts import (
     FIRING,
     REMEMBERED_FIRINGS,
@@ -22,7 +22,7 @@ from incidents.alerts import (
     clean_line,
 )
 from incidents.book import Book
-from incidents.decision import RECORD, Decided, decide, facts_of_row
+from incidents.decision import RECORD, Decisions
 
 t = tables
 FEW = 2  # rows that one INSERT with RETURNING takes
@@ -48,7 +48,7 @@ def take(
     """
     said = {alert.fingerprint: (alert, delivery) for delivery in deliveries for alert in delivery.alerts}
     known = _known(session, source, list(said))
-    fresh = [_new_row(source, *one) for name, one in said.items() if name not in known]
+    fresh = [_new_alert(source, *one) for name, one in said.items() if name not in known]
     changes = {change.row.fingerprint: change for change in _insert(session, fresh, book, now)}
     moved = {name: _moved(row, *said[name], now) for name, row in known.items()}
     _update(session, [row for row, _ in moved.values()])
@@ -56,83 +56,76 @@ def take(
     return [changes[name] for name in said]
 
 
-def _insert(session: Connection, rows: Sequence[dict[str, Any]], book: Book, now: datetime) -> list[Change]:
+def _insert(session: Connection, alerts: Sequence[Any], book: Book, now: datetime) -> list[Change]:
     """Insert alerts that were never seen, with what is decided about them. Nobody has to read or write them again."""
-    if not rows:
+    if not alerts:
         return []
-    decisions: dict[str, Decided] = {}
-    for row in rows:
-        if row["status"] == FIRING:
-            decided = decisions[row["fingerprint"]] = decide(facts_of_row(SimpleNamespace(**row), now), book)
-            row.update(decided.noted)
-    ids = _insert_rows(session, rows)
+    decisions = Decisions(book, now)
+    decided = {one.fingerprint: decisions.about(one) for one in alerts if one.status == FIRING}
+    for one in alerts:
+        if one.status == FIRING:
+            vars(one).update(decided[one.fingerprint].noted)
+    ids = _insert_rows(session, [vars(one) for one in alerts])
+    for one in alerts:
+        one.id = ids[one.fingerprint]
     what = {RESOLVED: "nothing", FIRING: "fired"}
-    return [
-        Change(
-            ids[name := row["fingerprint"]],
-            what[row["status"]],
-            row=SimpleNamespace(id=ids[name], **row),
-            decided=decisions.get(name),
-        )
-        for row in rows
-    ]
+    return [Change(one.id, what[one.status], row=one, decided=decided.get(one.fingerprint)) for one in alerts]
 
 
-def _insert_rows(session: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+def _insert_rows(session: Connection, rows: list[dict[str, Any]]) -> dict[str, int]:
     """Their ids by fingerprint. Many are inserted without RETURNING, whose long statement psycopg parses each time."""
     a = t.alert
     if len(rows) <= FEW:
-        inserted = session.execute(a.insert().returning(a.c.fingerprint, a.c.id), list(rows))
+        inserted = session.execute(a.insert().returning(a.c.fingerprint, a.c.id), rows)
         return {row.fingerprint: row.id for row in inserted}
-    session.execute(a.insert(), list(rows))
+    session.execute(a.insert(), rows)
     found = select(a.c.fingerprint, a.c.id).where(a.c.source == rows[0]["source"])
     ids: dict[str, int] = {}
     for start in range(0, len(rows), AT_ONCE):
         names = [row["fingerprint"] for row in rows[start : start + AT_ONCE]]
-        ids |= {row.fingerprint: row.id for row in session.execute(found.where(a.c.fingerprint.in_(names)))}
+        named = store.is_among(session, a.c.fingerprint, names)
+        ids |= {row.fingerprint: row.id for row in session.execute(found.where(named))}
     return ids
 
 
 def _known(session: Connection, source: str, fingerprints: Sequence[str]) -> dict[str, Row[Any]]:
     found: dict[str, Row[Any]] = {}
     for start in range(0, len(fingerprints), AT_ONCE):
-        rows = session.execute(
-            select(t.alert).where(
-                t.alert.c.source == source, t.alert.c.fingerprint.in_(fingerprints[start : start + AT_ONCE])
-            )
-        )
+        named = store.is_among(session, t.alert.c.fingerprint, fingerprints[start : start + AT_ONCE])
+        rows = session.execute(select(t.alert).where(t.alert.c.source == source, named))
         found |= {row.fingerprint: row for row in rows}
     return found
 
 
-def _new_row(source: str, alert: Alert, delivery: Delivery) -> dict[str, Any]:
+def _new_alert(source: str, alert: Alert, delivery: Delivery) -> Any:
+    """A row of the table, to be stored: a column is an attribute, as of one that was read."""
     is_firing, received_at = alert.status == FIRING, delivery.received_at
-    return {
-        "source": source,
-        "fingerprint": alert.fingerprint,
-        "status": alert.status,
-        "labels": dict(alert.labels),
-        "annotations": dict(alert.annotations),
-        "title": clean_line(alert.title) or alert.fingerprint,
-        "value": None if alert.value is None else str(alert.value),
-        "link": alert.link,
-        "starts_at": alert.starts_at,
-        "ends_at": alert.ends_at,
-        "first_seen_at": received_at,
-        "last_seen_at": received_at,
-        "resolved_at": None if is_firing else received_at,
-        "held_until": None,
-        "count": 1,
-        "recent": [received_at.isoformat()] if is_firing else [],
-        "decision": None if is_firing else RECORD,
-        "why": "" if is_firing else "Its resolve came first; there is no incident to open.",
-        "runbook": None,
-        "group_key": None,
-        "severity": None,
-        "service": None,
-        "incident_id": None,
-        "inbox_id": delivery.inbox_id,
-    }
+    return SimpleNamespace(
+        source=source,
+        fingerprint=alert.fingerprint,
+        status=alert.status,
+        labels=alert.labels,
+        annotations=alert.annotations,
+        title=clean_line(alert.title) or alert.fingerprint,
+        value=None if alert.value is None else str(alert.value),
+        link=alert.link,
+        starts_at=alert.starts_at,
+        ends_at=alert.ends_at,
+        first_seen_at=received_at,
+        last_seen_at=received_at,
+        resolved_at=None if is_firing else received_at,
+        held_until=None,
+        count=1,
+        recent=[received_at.isoformat()] if is_firing else [],
+        decision=None if is_firing else RECORD,
+        why="" if is_firing else "Its resolve came first; there is no incident to open.",
+        runbook=None,
+        group_key=None,
+        severity=None,
+        service=None,
+        incident_id=None,
+        inbox_id=delivery.inbox_id,
+    )
 
 
 def _moved(row: Row[Any], alert: Alert, delivery: Delivery, now: datetime) -> tuple[dict[str, Any], Change]:

@@ -28,7 +28,7 @@ from incidents import (
 )
 from incidents.alerts import Change
 from incidents.book import Book
-from incidents.decision import OPEN_IT, Decided, decide, facts_of_row, was_split
+from incidents.decision import OPEN_IT, Decided, Decisions, decide, facts_of_row, was_split
 from incidents.errors import Refused
 from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, next_state
 from incidents.policykeys import LIVE as LIVE_MODE
@@ -69,7 +69,8 @@ def _rows(session: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
 def _fired(
     session: Connection, alerts: Sequence[Row[Any]], decisions: Mapping[int, Decided], *, book: Book, now: datetime
 ) -> list[Bell]:
-    fired = [(alert, decisions.get(alert.id) or decide(facts_of_row(alert, now), book)) for alert in alerts]
+    others = Decisions(book, now)
+    fired = [(alert, decisions.get(alert.id) or others.about(alert)) for alert in alerts]
     muting = silences.muting(session, fired, book=book, now=now)
     groups: dict[str, list[tuple[Row[Any], Decided]]] = {}
     for alert, chosen in fired:

@@ -68,8 +68,9 @@ def muting(session: Connection, members: Sequence[Member], *, book: Book, now: d
 
     Silences are locked before incidents, lowest id first.
     """
-    wanted = [(alert, facts_of_row(alert, now)) for alert, decided in members if decided.decide in (OPEN_IT, SUGGEST)]
-    known = begin_windows(session, book=book, now=now) if wanted else []
+    loud = [alert for alert, decided in members if decided.decide in (OPEN_IT, SUGGEST)]
+    known = begin_windows(session, book=book, now=now) if loud else []
+    wanted = [(alert, facts_of_row(alert, now)) for alert in loud] if known else []
     matched = [one for one in known if any(one.matches(facts) for _, facts in wanted)]
     if not matched:
         return {}

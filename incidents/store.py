@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import ARRAY, ColumnElement, Connection, Row, Text, and_, any_, func, literal, or_, select, update
 
 from incidents import tables
 from incidents.errors import NotFound, VersionConflict
@@ -141,6 +141,14 @@ def entries_together(session: Connection) -> Iterator[None]:
         del session.info[WAITING]
     if entries:
         session.execute(t.timeline.insert(), entries)
+
+
+def is_among(session: Connection, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a column has one of many texts. PostgreSQL gets them as one array: a text of the statement for each
+    number of values would be expanded and parsed anew every time."""
+    if session.dialect.name == "postgresql":
+        return column == any_(literal(list(texts), ARRAY(Text)))
+    return column.in_(texts)
 
 
 def count(session: Connection, name: str, by: int = 1) -> int:

@@ -21,24 +21,29 @@ from incidents.promises import Bell, Wanted, make
 
 t = tables
 TOLD_AFTER = timedelta(minutes=60)
+AT_ONCE = 500  # alerts of one look: below the databases' limits of bound values
 TOGETHER = timedelta(seconds=5)  # the message waits until the looks of its minute are over
 
 
 def owe(session: Connection, members: Sequence[tuple[Row[Any], Decided]], *, now: datetime) -> None:
-    """Promise a second look at each alert that was suggested just now. What joined an incident, the look finds out."""
-    due_at = _full_minute(now + TOLD_AFTER)
+    """Promise a second look at what was suggested just now, together. What joined an incident, the look finds out."""
+    ids = [alert.id for alert, decided in members if decided.stands == SUGGEST]
     wanted = [
         Wanted(
             kind="suggestion",
-            key=f"suggestion:alert-{alert.id}:{now:%Y%m%dT%H%M%S%f}",
+            key=f"suggestion:alert-{ids[start]}:{now:%Y%m%dT%H%M%S%f}",
             lane="act",
-            due_at=due_at,
-            facts={"alert": alert.id, "since": now.isoformat()},
+            due_at=_full_minute(now + TOLD_AFTER),
+            facts={"alerts": ids[start : start + AT_ONCE], "since": now.isoformat()},
         )
-        for alert, decided in members
-        if decided.noted["decision"] == SUGGEST
+        for start in range(0, len(ids), AT_ONCE)
     ]
     make(session, wanted, now=now)
+
+
+def _looked_at(look: Row[Any]) -> list[int]:
+    """The alerts of a look; one that an earlier version promised has a single one."""
+    return list(look.facts.get("alerts") or [look.facts["alert"]])
 
 
 def _full_minute(moment: datetime) -> datetime:
@@ -48,21 +53,28 @@ def _full_minute(moment: datetime) -> datetime:
 
 def suggestion_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
     """The hour is over: whoever is on call is owed a message, unless the suggestion went away or was answered."""
-    alert = session.execute(select(t.alert).where(t.alert.c.id == row.facts["alert"])).first()
     quiet = silences.in_force(session, book=book, now=now)
-    why = _void(alert, row, quiet, now)
-    person = _told(alert, book, now) if alert is not None and not why else ""
-    if not person:
-        promises.end(session, row, "cancelled", why=why or "nobody is on call for it, or it is in shadow", now=now)
+    why_not = "it is not here any more"
+    people: set[str] = set()
+    for alert in _alerts(session, _looked_at(row)):
+        why = _void(alert, row, quiet, now)
+        person = "" if why else _told(alert, book, now)
+        people |= {person} - {""}
+        why_not = why or "nobody is on call for it, or it is in shadow"
+    if not people:
+        promises.end(session, row, "cancelled", why=why_not, now=now)
         return []
-    wanted = Wanted(
-        kind="suggestions",
-        key=f"suggestions:{person}:{row.due_at:%Y%m%dT%H%M}",
-        due_at=now + TOGETHER,
-        target=person,
-        facts={"minute": row.due_at.isoformat()},
-    )
-    return make(session, [wanted], now=now)
+    wanted = [
+        Wanted(
+            kind="suggestions",
+            key=f"suggestions:{person}:{row.due_at:%Y%m%dT%H%M}",
+            due_at=now + TOGETHER,
+            target=person,
+            facts={"minute": row.due_at.isoformat()},
+        )
+        for person in sorted(people)
+    ]
+    return make(session, wanted, now=now)
 
 
 def waiting(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[tuple[Row[Any], datetime]]:
@@ -76,7 +88,7 @@ def waiting(session: Connection, row: Row[Any], book: Book, now: datetime) -> li
             p.c.due_at == datetime.fromisoformat(row.facts["minute"]),
         )
     ).all()
-    by_alert = {look.facts["alert"]: look for look in looks}
+    by_alert = {alert_id: look for look in looks for alert_id in _looked_at(look)}
     quiet = silences.in_force(session, book=book, now=now)
     found = []
     for alert in _alerts(session, list(by_alert)):
@@ -89,15 +101,15 @@ def waiting(session: Connection, row: Row[Any], book: Book, now: datetime) -> li
 def _alerts(session: Connection, ids: Sequence[int]) -> list[Row[Any]]:
     a = t.alert
     found: list[Row[Any]] = []
-    for start in range(0, len(ids), 500):
-        chosen = select(a).where(a.c.id.in_(ids[start : start + 500])).order_by(a.c.id)
+    for start in range(0, len(ids), AT_ONCE):
+        chosen = select(a).where(a.c.id.in_(ids[start : start + AT_ONCE])).order_by(a.c.id)
         found += session.execute(chosen).all()
     return found
 
 
-def _void(alert: Row[Any] | None, look: Row[Any], quiet: Sequence[silences.InForce], now: datetime) -> str:
+def _void(alert: Row[Any], look: Row[Any], quiet: Sequence[silences.InForce], now: datetime) -> str:
     """Why nobody needs to hear of it; "" where somebody does. A firing after a resolve has a look of its own."""
-    if alert is None or alert.status != FIRING:
+    if alert.status != FIRING:
         return "it fires no more"
     if alert.resolved_at is not None and alert.resolved_at >= datetime.fromisoformat(look.facts["since"]):
         return "it was resolved meanwhile"

@@ -31,7 +31,7 @@ LEASE_A_MEBIBYTE = timedelta(seconds=3)  # and longer for a large body, or a slo
 LONGEST_LEASE = LEASE + 12 * LEASE_A_MEBIBYTE  # one beyond that was written by a clock that was wrong
 TRIES = 3
 AT_ONCE = 32  # rows a lease
-ALERTS_TOGETHER = 128  # alerts that one transaction takes in
+ALERTS_TOGETHER = 256  # alerts that one transaction takes in
 BYTES_AT_ONCE = 1 << 18
 REST = {"sqlite": 0.002, "postgresql": 0.0}  # one writer a file: without a pause the others would starve
 AMONG = 64  # leased rows are the oldest ones; so a live lease is found among so many

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from incidents import decision
-from incidents.decision import decide, facts_of, group_key
+from incidents.book import Book as WholeBook
+from incidents.decision import Decisions, decide, facts_of, facts_of_row, group_key
 from incidents.policy import load_policy
 from incidents.runbookfile import parse_runbook
 from incidents.runbooks import Library
@@ -90,3 +94,77 @@ def test_the_why_names_the_rules_that_made_the_severity_and_the_decision() -> No
     assert found.why.endswith(
         "of `open` decides (the severity is P1): it opens, and pages after 1 min unless it clears."
     )
+
+
+# Whatever a condition can look at is looked at by one of these.
+CHOOSY = """
+sources: {grafana: {kind: grafana, severity_from: level}, quiet: {kind: generic, mode: shadow}}
+services: {mail: {team: default, match: ['app="mail"', 'annotation:owner=~"m.*"']}}
+heartbeats: {backup: {every: 1h, when: ['kind="beat"']}}
+open:
+  - {when: ["value > 5"], decide: open, wait: 1m}
+  - {when: ["count(10m) >= 2"], decide: record}
+  - {severity: [P1], decide: open, wait: 0s}
+  - {decide: suggest}
+"""
+REGIONAL = LADDER.replace("owner: default", "owner: default\ngroup_by: [region]")
+
+
+def whole_book() -> WholeBook:
+    policy = load_policy(CHOOSY, "firedoor.yaml", lookup=lambda _: None)
+    return WholeBook(policy, Library([parse_runbook(REGIONAL, "shop-down"), parse_runbook(DRAFT, "draft")]))
+
+
+def alert(source: str, labels: Mapping[str, str], owner: str, value: str | None, fired: int) -> Any:
+    recent = [(NOW - timedelta(minutes=n)).isoformat() for n in range(fired)]
+    return SimpleNamespace(source=source, labels=labels, annotations={"owner": owner}, value=value, recent=recent)
+
+
+def many_alerts() -> Iterator[Any]:
+    choices = {
+        "alertname": ("ShopDown", "Other"), "app": ("mail", "web"), "region": ("eu", "us"), "kind": ("beat", ""),
+        "severity": ("critical", "info"), "level": ("critical", ""), "instance": ("a", "b"),
+    }  # fmt: skip
+    for source, owner, value, fired in product(
+        ("alertmanager", "grafana", "quiet"), ("me", "you"), (None, "7"), (1, 3)
+    ):
+        for said in product(*choices.values()):
+            yield alert(source, dict(zip(choices, said, strict=True)), owner, value, fired)
+
+
+def test_alerts_that_are_decided_together_are_decided_as_each_would_be_alone() -> None:
+    book, alerts = whole_book(), list(many_alerts())
+    decisions = Decisions(book, NOW)
+
+    assert [decisions.about(one) for one in alerts] == [decide(facts_of_row(one, NOW), book) for one in alerts]
+    assert len({book.seen_of(one) for one in alerts}) == len(alerts) / 2, "of all labels, nothing looks at the instance"
+
+
+class Watched(dict[str, str]):
+    """Labels that note which of them were asked for by name."""
+
+    asked: set[str]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.asked.add(str(name))
+        return super().__contains__(name)
+
+
+@pytest.mark.parametrize("source", ["alertmanager", "grafana", "heartbeat"])
+def test_a_decision_asks_for_no_label_that_may_differ_between_alerts_that_are_decided_alike(source: str) -> None:
+    book = whole_book()
+    labels = Watched({"alertname": "ShopDown", "severity": "critical", "instance": "a", "heartbeat": "backup"})
+    labels.asked = set()
+    decide(facts_of_row(alert(source, labels, "me", "7", 1), NOW), book)
+
+    plain = dict.fromkeys(labels.asked, "x")
+    seen = {name for name, _ in book.seen_of(alert(source, plain, "me", "7", 1))[1]}
+    assert labels.asked == seen

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select, update
+
+from incidents import tables
 from tests.fixtures.desk import CAST, Desk, OpenDesk
 
 SLOW = {"alertname": "Slow", "service": "shop", "severity": "warning"}
@@ -100,6 +103,20 @@ def test_who_is_on_call_for_the_service_is_told(open_desk: OpenDesk) -> None:
     desk.forward(minutes=61)
 
     assert desk.heard() == [("digest", "ada"), ("digest", "cy")]
+
+
+def test_what_an_earlier_version_promised_is_told_too(desk: Desk) -> None:
+    desk.alertmanager_says(labels=SLOW)
+    p = tables.promise
+    with desk.house.database.work() as work:
+        row = work.session.execute(select(p).where(p.c.kind == "suggestion")).one()
+        facts = {"alert": row.facts["alerts"][0], "since": row.facts["since"]}
+        work.session.execute(update(p).where(p.c.id == row.id).values(facts=facts))
+
+    desk.forward(minutes=61)
+
+    [said] = desk.news()
+    assert "Slow is wrong" in said.text
 
 
 def test_in_shadow_nobody_is_told(open_desk: OpenDesk) -> None:

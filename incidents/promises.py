@@ -19,6 +19,7 @@ from sqlalchemy import (
     and_,
     delete,
     false,
+    func,
     insert,
     literal_column,
     or_,
@@ -353,10 +354,11 @@ def rest_due(session: Connection, row: Row[Any], *, now: datetime) -> timedelta 
     if row.attempts <= MOST_UNKNOWN:
         return None
     a = attempt.c
+    ended = func.coalesce(a.ended_at, a.started_at)  # it arrived before that, if it did
     unknown = or_(a.outcome.is_(None), a.outcome == "ambiguous")
-    lately = and_(a.promise_id == row.id, a.fence < row.fence, a.started_at > now - timedelta(minutes=1), unknown)
-    begun = list(session.scalars(select(a.started_at).where(lately).order_by(a.started_at.desc()).limit(MOST_UNKNOWN)))
-    return begun[-1] + timedelta(minutes=1) - now if len(begun) == MOST_UNKNOWN else None
+    lately = and_(a.promise_id == row.id, a.fence < row.fence, ended > now - timedelta(minutes=1), unknown)
+    last = list(session.scalars(select(ended).where(lately).order_by(ended.desc()).limit(MOST_UNKNOWN)))
+    return last[-1] + timedelta(minutes=1) - now if len(last) == MOST_UNKNOWN else None
 
 
 def _change(session: Connection, row: Row[Any], values: Mapping[str, Any]) -> bool:

@@ -84,7 +84,7 @@ def test_a_message_that_may_have_arrived_three_times_rests_for_the_rest_of_the_m
     drained(engine)
     assert engine.ledger.lines == []
 
-    clock.forward(timedelta(seconds=41))
+    clock.forward(timedelta(seconds=47))
     drained(engine)
     assert engine.ledger.lines == []
 

@@ -12,7 +12,7 @@ COUNT ?= 2
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos bench soak fuzz lock wheel clean
+.PHONY: help run test check chaos bench soak fuzz pictures lock wheel clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -41,6 +41,9 @@ fuzz: $(VENV)/.dev  ## EXAMPLES bodies at the parsers, and a twentieth of that o
 
 soak: fuzz  ## `make fuzz`, then the chaos at the sizes of docs/reliability.md (hours)
 	$(BIN)/python -m tests.chaos --soak
+
+pictures: $(VENV)/.dev  ## take the pictures of the README anew
+	$(PYTEST) -q tests/browser/tour.py
 
 lock: $(VENV)/.dev  ## resolve the dependencies anew: hashes, and no index address
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock

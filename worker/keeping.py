@@ -31,6 +31,7 @@ from worker.renewing import Grip
 log = structlog.get_logger("worker.keeping")
 
 DECISIONS_AT_ONCE = 32
+FRESH = 0.7  # of its first lease: a row that was prepared for longer may be somebody else's before it is sent
 TOO_LATE = "it was too late for it"
 Seen = Literal["done", "before", "unknown"]
 
@@ -287,7 +288,7 @@ class Keeper:
             return Done(row, Outcome("no", f"{type(error).__name__}: {error}"), tried=False)
         if isinstance(prepared, Ended):
             return Done(row, prepared, tried=False)
-        if self.clock.monotonic() - claimed_at > self.lease.total_seconds() / 2:
+        if self.clock.monotonic() - claimed_at > self._at_home().grip.first.total_seconds() * FRESH:
             return Done(row, Ended("released", "too much of the lease was gone"), tried=False)  # frozen or starved
         acted = self._act(row, prepared)
         if isinstance(acted, NotNow):

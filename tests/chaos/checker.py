@@ -16,6 +16,8 @@ from tests.chaos.world import OWED, World
 
 SETTLED_WITHIN = 1.5  # seconds from an answer to its row: who is killed in between has not written it down
 MOST_DOUBLES_A_MINUTE = 2
+# gunicorn, started again before the child of the killed one has let the port go: it tries once more a second later.
+PORT_STILL_HELD = ("Connection in use", "Address already in use")
 ACK_GRACE = 2.0
 SENDERS_PATIENCE = 5.2  # a sender that was told nothing for so long may send again
 
@@ -71,7 +73,8 @@ def judge(
     _acts_happen_once(record, verdict)
     _acknowledging_ends_paging(record, verdict)
     _measure(record, verdict, healed_at)
-    unexpected = [line for line in world.error_lines() if not any(known in line for known in expects)]
+    rightly = (*expects, *PORT_STILL_HELD)
+    unexpected = [line for line in world.error_lines() if not any(known in line for known in rightly)]
     verdict.broken += [f"an ERROR line: {line}" for line in unexpected[:5]]
     return verdict
 
@@ -93,8 +96,9 @@ class _Record:
             alerts = session.execute(select(alert.c.labels, alert.c.incident_id)).all()
             self.incident_ids = [row.id for row in session.execute(select(incident.c.id))]
             self.unread = list(session.execute(select(inbox.c.id, inbox.c.state).where(inbox.c.state != "taken")))
-            lost = select(attempt.c.id).where(attempt.c.detail == "the lease ran out")
-            self.leases_lost = len(session.execute(lost).all())
+            lost = select(promise.c.key).join(attempt).where(attempt.c.detail == "the lease ran out")
+            leases_lost = list(session.scalars(lost))
+            self.leases_lost, self.lost_leases = len(leases_lost), set(leases_lost)
         self.incident_of = {row.labels["case"]: row.incident_id for row in alerts if "case" in row.labels}
 
     def undone(self) -> str:
@@ -160,7 +164,7 @@ def _doubles_are_explained(record: _Record, verdict: Verdict) -> None:
         verdict.injected += sum(effect.ambiguous for effect in effects)
         verdict.doubles += len(effects) - 1
         for effect in effects[:-1]:
-            interrupted = not effect.ambiguous and _was_interrupted(effect, record)
+            interrupted = not effect.ambiguous and (_was_interrupted(effect, record) or _was_starved(key, record))
             verdict.interrupted += interrupted
             if not effect.ambiguous and not interrupted:
                 verdict.broken.append(f"T3: {key} was doubled though its answer was definite")
@@ -174,6 +178,11 @@ def _was_interrupted(effect: Effect, record: _Record) -> bool:
     known_at = (effect.answered_at or effect.at + SENDERS_PATIENCE) + SETTLED_WITHIN * record.slack
     stops = [fault for fault in record.faults if fault.what in ("kill", "freeze")]
     return any(fault.at - 0.05 <= known_at and effect.at <= fault.until + 0.05 for fault in stops)
+
+
+def _was_starved(key: str, record: _Record) -> bool:
+    """Beside other tests an outcome may not be written within its lease. Alone, that is a fault of ours."""
+    return record.slack > 1 and key in record.lost_leases
 
 
 def _most_in_a_minute(times: Sequence[float]) -> int:

@@ -41,12 +41,13 @@ def storm(one: Stack, alerts: int, seconds: float) -> tuple[float, list[float]]:
 
 
 def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
-    arrived: list[tuple[float, str, str]] = []
+    arrived: list[tuple[float, list[str], str]] = []
 
     def on_page(body: bytes, at: float) -> None:
         facts: dict[str, Any] = json.loads(body).get("facts", {})
         if facts.get("purpose") == "page":
-            arrived.append((at, str(facts.get("incident")), str(facts.get("n"))))
+            listed = [str(entry["incident"]) for entry in facts.get("entries") or []]
+            arrived.append((at, listed or [str(facts.get("incident"))], str(facts.get("n"))))
 
     with tempfile.TemporaryDirectory(prefix="firedoor-storm-") as name, provider(on_page) as provider_url:
         folder = Path(name)
@@ -58,7 +59,8 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
             spent = time.perf_counter() - began
             lost = sizes.alerts - count(store, tables.alert.c.incident_id.is_not(None))
             opened = count(store, tables.incident.c.id.is_not(None))
-            doubled = sum(times - 1 for times in Counter(incident for _, incident, n in arrived if n == "1").values())
+            told = Counter(incident for _, listed, n in arrived if n == "1" for incident in listed)
+            doubled = sum(times - 1 for times in told.values())
             first = min((at for at, *_ in arrived), default=float("nan")) - began
             rows = [
                 (kind, f"storm of {sizes.alerts:,} alerts: answers", f"p99 {quantile(took, 0.99) * 1000:.0f} ms", ""),

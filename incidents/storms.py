@@ -51,7 +51,7 @@ def carried_with(
 
     1. No storm, or the person's first page, or their first of the worst severity: it leaves at once, alone.
     2. The others wait a few seconds for each other, and a minute since the last that listed several.
-    3. Of those that are under way together the oldest carries; the others look again soon.
+    3. Of those that have not left the oldest carries; the others look again when it should have left.
     """
     if row.facts.get("inside"):
         return Skip("superseded", "it left inside another page")
@@ -67,10 +67,12 @@ def carried_with(
     if now < ready_at:
         return Skip("later", "it leaves with the others of this storm", after=ready_at - now)
     mine = [one for one in known if one.contact == row.facts.get("contact", 0)]
-    if any(one.is_under_way and one.id < row.id for one in mine):
-        return Skip("later", "another page carries it", after=NEXT_CARRIER)
-    ids = [one.id for one in mine if one.is_under_way or one.is_waiting]
-    return _still_owed(session, ids[:MOST], book=book)
+    staying = [one for one in mine if one.is_under_way or one.is_waiting]
+    # Waiting ones count too: another worker may have claimed the oldest, and not committed that yet.
+    oldest = min(staying, key=lambda one: one.id, default=None)
+    if oldest is not None and oldest.id < row.id:
+        return Skip("later", "another page carries it", after=max(NEXT_CARRIER, oldest.at - now))
+    return _still_owed(session, [one.id for one in staying][:MOST], book=book)
 
 
 def _may_share(row: Row[Any], book: Book) -> bool:

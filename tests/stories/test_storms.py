@@ -94,6 +94,34 @@ def test_two_workers_agree_on_which_page_is_the_first(shop: Desk) -> None:
     shop.news()
 
 
+def test_two_workers_agree_on_which_page_carries_the_others(shop: Desk) -> None:
+    """On PostgreSQL one worker claims the younger pages while the claim of the older ones is not committed yet."""
+    shop.alertmanager_says(alerts=[fires(1), fires(2), fires(3), fires(4)])
+    shop.forward(seconds=60)
+    shop.clock.forward(timedelta(seconds=11))
+    now, book = shop.clock.now(), shop.house.book()
+
+    def carriers(*claimed: int) -> list[str]:
+        """Of Ada's pages that wait for each other, those that would carry where these are in somebody's hands."""
+        with shop.house.database.work() as work:
+            mine = [promise.c.kind == "page", promise.c.target == "ada", promise.c.state == "due"]
+            rows = work.session.execute(select(promise).where(*mine, promise.c.due_at <= now).order_by(promise.c.id))
+            pages = [(row, store.find_incident(work.session, row.incident_id)) for row in rows.all()]
+            for n in claimed:
+                promises.claim(work.session, now=now, lease=timedelta(seconds=9), promise_id=pages[n][0].id)
+            found = [
+                incident.name
+                for row, incident in pages
+                if not isinstance(storms.carried_with(work.session, row, incident, book=book, now=now), Skip)
+            ]
+            work.session.rollback()
+            return found
+
+    assert carriers() == carriers(2) == carriers(1, 2) == carriers(0, 1, 2) == ["INC-002"]
+    shop.settle()
+    shop.news()
+
+
 def test_a_page_in_hand_while_another_carries_it_ends_when_it_is_looked_at_again(shop: Desk) -> None:
     shop.alertmanager_says(alerts=[fires(1), fires(2)])
     with shop.house.database.work() as work:

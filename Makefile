@@ -39,7 +39,7 @@ bench: $(VENV)/.dev  ## measure, beside a floor measured in the same run
 fuzz: $(VENV)/.dev  ## EXAMPLES bodies at the parsers, and a twentieth of that of each kind of policy and runbook
 	FIREDOOR_EXAMPLES=$(EXAMPLES) $(PYTEST) -m fuzz --timeout 0 -n $(COUNT) --dist worksteal tests/edges tests/rules
 
-soak: fuzz  ## `make fuzz`, then the chaos at the sizes of docs/reliability.md (hours)
+soak: fuzz  ## `make fuzz`, then an hour of soak a database, then 100 seeds of chaos (most of a day)
 	$(BIN)/python -m tests.chaos --soak
 
 pictures: $(VENV)/.dev  ## take the pictures of the README anew

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.chaos.checker import Verdict
 from tests.chaos.run import line, run
 from tests.chaos.scenarios import BOTH, SCENARIOS
+from tests.chaos.soak import SOAK, soak
 from tests.fixtures.postgresql import Cluster
 from tests.fixtures.smtp import taking_everything
 
@@ -24,7 +25,8 @@ CHAOS_SECONDS = {
     "frozen": 180.0,
     "two-hosts": 240.0,
 }
-SOAK_SECONDS = 60.0
+SOAK_SECONDS = 3600.0
+SEED_SECONDS = 60.0  # of each of the hundred seeds
 WHOLE_BOX = "whole-box"  # no scenario of the load: `firedoor up` as it is, with Prometheus and Alertmanager beside it
 Runs = list[tuple[str, str, int, Verdict]]
 
@@ -35,10 +37,12 @@ def main() -> int:
         from tests.chaos.control import control
 
         return control(told.first_seed, told.seconds or 60.0)
-    wanted = told.scenario or [*SCENARIOS, WHOLE_BOX]
+    wanted = told.scenario or [*([SOAK.name] if told.soak else []), *SCENARIOS, WHOLE_BOX]
     runs: Runs = []
     for kind in BOTH if told.database == "both" else (told.database,):
         with _cluster(kind) as cluster:
+            if SOAK.name in wanted:
+                runs += [_soak(kind, cluster, told)]
             for name in wanted:
                 if name in SCENARIOS and kind in SCENARIOS[name].kinds:
                     runs += _runs(name, kind, cluster, told)
@@ -56,8 +60,13 @@ def _arguments() -> argparse.Namespace:
     reader.add_argument("--first-seed", type=int, default=1)
     reader.add_argument("--seconds", type=float, help="of each run; each scenario has its own length unless told")
     reader.add_argument("--database", choices=[*BOTH, "both"], default="both")
-    reader.add_argument("--scenario", action="append", choices=[*SCENARIOS, WHOLE_BOX], help="several; all unless told")
-    reader.add_argument("--soak", action="store_true", help="the sizes of docs/reliability.md: 100 seeds of 60 s")
+    reader.add_argument(
+        "--scenario",
+        action="append",
+        choices=[*SCENARIOS, WHOLE_BOX, SOAK.name],
+        help="several; all but the soak unless told",
+    )
+    reader.add_argument("--soak", action="store_true", help="the soak for an hour a database, then 100 seeds of 60 s")
     reader.add_argument("--control", action="store_true", help="the same load as plain RQ timers, to see what is lost")
     told = reader.parse_args()
     if told.soak:
@@ -71,7 +80,7 @@ def _cluster(kind: str) -> Iterator[Cluster | None]:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as home:
-        cluster = Cluster(Path(home))
+        cluster = Cluster(Path(home), autovacuum="on")
         try:
             cluster.start()
             yield cluster
@@ -82,13 +91,23 @@ def _cluster(kind: str) -> Iterator[Cluster | None]:
 def _runs(name: str, kind: str, cluster: Cluster | None, told: argparse.Namespace) -> Runs:
     scenario, runs = SCENARIOS[name], []
     for seed in range(told.first_seed, told.first_seed + (told.seeds if name == "mixed" else 1)):
-        seconds = told.seconds or (SOAK_SECONDS if told.soak and name == "mixed" else CHAOS_SECONDS[name])
+        seconds = told.seconds or (SEED_SECONDS if told.soak and name == "mixed" else CHAOS_SECONDS[name])
         verdict = run(scenario, seed=seed, seconds=seconds, kind=kind, cluster=cluster, keep=True)
-        print(line(scenario, kind, seed, verdict), flush=True)
-        for sentence in verdict.broken[:20]:
-            print(f"  BROKEN {sentence}", flush=True)
+        _say(line(scenario, kind, seed, verdict), verdict)
         runs.append((name, kind, seed, verdict))
     return runs
+
+
+def _soak(kind: str, cluster: Cluster | None, told: argparse.Namespace) -> tuple[str, str, int, Verdict]:
+    verdict = soak(seed=told.first_seed, seconds=told.seconds or SOAK_SECONDS, kind=kind, cluster=cluster)
+    _say(line(SOAK, kind, told.first_seed, verdict), verdict)
+    return SOAK.name, kind, told.first_seed, verdict
+
+
+def _say(what: str, verdict: Verdict) -> None:
+    print(what, flush=True)
+    for sentence in verdict.broken[:20]:
+        print(f"  BROKEN {sentence}", flush=True)
 
 
 def _is_heard_in_time() -> bool:

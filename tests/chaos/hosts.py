@@ -30,6 +30,18 @@ ALONE: Parts = {
 STACK: Parts = {"web": "web", "page": "worker-page", "act": "worker-act", "clock": "clock"}
 
 
+def a_stack_each(*, ahead: float) -> Layout:
+    """Two hosts on one database and one Valkey; the clock of the second is so many seconds ahead."""
+    hosts = (("a", 0.0), ("b", ahead))
+    return tuple((host, {f"{part}-{host}": starts for part, starts in STACK.items()}, by) for host, by in hosts)
+
+
+Layout = tuple[tuple[str, Parts, float], ...]  # host, its parts, and the seconds by which its clock is ahead
+ONE_HOST: Layout = (("alone", ALONE, 0.0),)
+TWO_HOSTS = a_stack_each(ahead=30.0)
+TWINS = a_stack_each(ahead=0.0)
+
+
 class Process(Protocol):
     """What a `Popen` and a child of the nursery have in common."""
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import requests
 from sqlalchemy import select
@@ -92,7 +91,7 @@ class Load:
                 except queue.Empty:
                     continue
                 self.stopped.wait(max(0.0, at - time.monotonic()))
-                if self._until_answered(partial(self._post, session, json.dumps(_payload(case)).encode())):
+                if self._until_answered(partial(self._post, session, payload(case))):
                     case.accepted_at = time.time()
 
     def _post(self, session: requests.Session, body: bytes) -> requests.Response:
@@ -160,22 +159,23 @@ class Load:
             return
 
 
-def _payload(case: Case) -> dict[str, Any]:
+def payload(case: Case, status: str = "firing") -> bytes:
+    """What an Alertmanager posts of it."""
     labels = {"alertname": "ChaosCase", "case": case.name, "service": "shop"}
     alert = {
-        "status": "firing",
+        "status": status,
         "labels": labels,
         "annotations": {"summary": f"Case {case.name} is wrong"},
         "startsAt": "2026-11-21T14:37:00Z",
-        "endsAt": "0001-01-01T00:00:00Z",
+        "endsAt": "0001-01-01T00:00:00Z" if status == "firing" else "2026-11-21T14:38:00Z",
         "generatorURL": "",
         "fingerprint": fingerprint(labels),
     }
-    return {
+    body = {
         "version": "4",
         "receiver": "firedoor",
         "groupKey": f"{{}}:{case.name}",
-        "status": "firing",
+        "status": status,
         "truncatedAlerts": 0,
         "groupLabels": {},
         "commonLabels": {},
@@ -183,3 +183,4 @@ def _payload(case: Case) -> dict[str, Any]:
         "externalURL": "http://am.example.com",
         "alerts": [alert],
     }
+    return json.dumps(body).encode()

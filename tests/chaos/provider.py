@@ -1,7 +1,7 @@
 """The recording provider: effects are counted here, where they happen, and never in our own tables.
 
 It answers after a random 50 to 500 ms. A stated share of its answers is ambiguous: the effect is done, and the answer
-comes too late for the sender or the connection is reset.
+comes too late for the sender or the connection is reset. In a mood it refuses every message, or answers all too late.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 TOO_LATE = 6.5  # seconds: longer than any sender waits
+WELL, HUNG = "well", "provider hung"
+REFUSALS = {"provider 429": (429, "2"), "provider 503": (503, "")}  # mood → status and Retry-After
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close() sends a reset
 
 
@@ -44,12 +46,16 @@ class Effect:
 
 @dataclass
 class Provider:
-    """Serves in threads of this process. `share` of the answers are ambiguous."""
+    """Serves in threads of this process. `share` of the answers are ambiguous.
+
+    Acts are asked of it too and never refused: what a refused act does is not the chaos's question.
+    """
 
     seed: int
     share: float = 0.04
     effects: list[Effect] = field(default_factory=list)
     url: str = ""
+    mood: str = WELL
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
@@ -86,9 +92,13 @@ class Provider:
             return list(self.effects)
 
     def take(self, handler: BaseHTTPRequestHandler, headers: Mapping[str, str], body: bytes) -> None:
+        if self.mood in REFUSALS and not handler.path.startswith("/act/"):
+            _refuse(handler, *REFUSALS[self.mood])
+            return
         with self._lock:
-            ambiguous = self._random.random() < self.share
-            resets, wait = self._random.random() < 0.5, self._random.uniform(0.05, 0.5)
+            hung = self.mood == HUNG
+            ambiguous = self._random.random() < self.share or hung
+            resets, wait = self._random.random() < 0.5 and not hung, self._random.uniform(0.05, 0.5)
             effect = Effect(handler.path, headers["Idempotency-Key"], time.time(), _read(body), ambiguous)
             self.effects.append(effect)
         time.sleep(TOO_LATE if ambiguous and not resets else wait)
@@ -105,6 +115,17 @@ class Provider:
         handler.wfile.write(b"{}")
         effect.answered_at = time.time()
         handler.close_connection = True
+
+
+def _refuse(handler: BaseHTTPRequestHandler, status: int, retry_after: str) -> None:
+    """Nothing is done, and it says so."""
+    handler.send_response(status)
+    if retry_after:
+        handler.send_header("Retry-After", retry_after)
+    handler.send_header("Content-Length", "0")
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.close_connection = True
 
 
 def _read(body: bytes) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def run(
     try:
         with (
             database_of(kind, cluster, home) as url,
-            World(home, url, seed, scenario.share, scenario.two_hosts, nursery) as world,
+            World(home, url, seed, scenario.share, scenario.layout, nursery) as world,
         ):
             load = Load(world, scenario.rate, max(seconds - LAST_TIMER / 2, seconds / 2))
             load.start()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.chaos.hosts import ONE_HOST, TWO_HOSTS, Layout
 from tests.chaos.world import World
 
 WORKERS = {"page-1": "page", "page-2": "page", "act": "act"}
@@ -26,7 +27,7 @@ class Scenario:
     while_frozen: float = 0.0  # the share of the run that one freeze lasts: without a supervisor all may wait for it
     share: float = 0.04  # of the provider's answers that are ambiguous
     expects: tuple[str, ...] = ()  # ERROR lines that such a fault rightly writes
-    two_hosts: bool = False  # a whole stack each, on one database and one Valkey
+    layout: Layout = ONE_HOST
     kinds: tuple[str, ...] = BOTH
 
 
@@ -35,7 +36,7 @@ def mixed(world: World, seconds: float) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         world.rest(min(left, world.random.uniform(*BETWEEN)))
-        what = world.random.choices((_kill, _flush, _freeze, _restart_valkey, _hang_valkey), (75, 10, 6, 5, 4))[0]
+        what = world.random.choices((_kill, flush, _freeze, restart_valkey, hang_valkey), (75, 10, 6, 5, 4))[0]
         what(world)
 
 
@@ -58,7 +59,7 @@ def _kill(world: World) -> None:
     world.kill(name, claimed=world.claimed(WORKERS[name]) if name in WORKERS else 0)
 
 
-def _flush(world: World) -> None:
+def flush(world: World) -> None:
     world.note("flushall", "valkey")
     world.valkey.flushall()
 
@@ -70,14 +71,14 @@ def _freeze(world: World) -> None:
     world.thaw(name)
 
 
-def _restart_valkey(world: World) -> None:
+def restart_valkey(world: World) -> None:
     world.note("valkey killed", "valkey")
     world.valkey.kill()
     world.rest(world.random.uniform(0.1, 4.0))
     world.valkey.start()
 
 
-def _hang_valkey(world: World) -> None:
+def hang_valkey(world: World) -> None:
     world.note("valkey frozen", "valkey")
     world.valkey.stop()
     world.rest(world.random.uniform(1.0, 5.0))
@@ -88,7 +89,7 @@ def flushall(world: World, seconds: float) -> None:
     """FLUSHALL every ten seconds, or ten times in a short run."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        _flush(world)
+        flush(world)
         world.rest(min(10.0, seconds / 10))
 
 
@@ -154,6 +155,6 @@ SCENARIOS = {
         Scenario("frozen", "SIGSTOP of worker, clock and web, also inside a write transaction", frozen,
                  while_frozen=1 / 3, expects=AS_FROZEN),
         Scenario("two-hosts", "two whole stacks, of which one is killed and frozen in turn; their clocks 30 s apart",
-                 one_host_of_two, expects=AS_FROZEN, two_hosts=True, kinds=("postgresql",)),
+                 one_host_of_two, expects=AS_FROZEN, layout=TWO_HOSTS, kinds=("postgresql",)),
     )
 }  # fmt: skip

@@ -21,19 +21,13 @@ from firedoor.settings import Settings
 from incidents.tables import inbox, incident, part, promise
 from ports.clock import SystemClock
 from ports.database import Database, StoreDown
-from tests.chaos.hosts import ALONE, STACK, Host, Parts
+from tests.chaos.hosts import ONE_HOST, Host, Layout, Parts
 from tests.chaos.launcher import PROVIDER
 from tests.chaos.nursery import ROOT, Nursery
-from tests.chaos.provider import Provider
+from tests.chaos.provider import WELL, Provider
 from tests.fixtures.valkey import Valkey
 from tests.fixtures.waiting import eventually, free_port
 
-# host → its parts, and the seconds by which its clock is ahead
-ONE_HOST = (("alone", ALONE, 0.0),)
-TWO_HOSTS = tuple(
-    (host, {f"{part}-{host}": starts for part, starts in STACK.items()}, ahead)
-    for host, ahead in (("a", 0.0), ("b", 30.0))
-)
 TOKEN = "a-bearer-token-that-only-the-sender-of-the-chaos-knows"
 
 # The shipped minutes as seconds: every timer of the walk falls due within the run.
@@ -52,11 +46,13 @@ channels:
   phone: {kind: webhook, secret: "the secret that the provider shares with Firedoor"}
   room: {kind: webhook, secret: "the secret that the provider shares with Firedoor", url: "URL/room"}
 hearing: {fallback: room, bundle_from: 0}  # each page is counted by its own key
-escalation: {cascade_within: 0s}  # all cases are on one service, and each must escalate by itself
+# All cases are on one service, and each must escalate by itself. An alert that is resolved ends within seconds.
+escalation: {cascade_within: 0s, self_cleared_after: 3s}
 severities:
   P1:
     label: partial degradation
     acknowledge_within: 10s
+    resolve_after: 3s
     hears:
       - {who: [oncall, tech_lead], within: 10s, how: page}
       - {who: [product_owner], within: 15s, how: tell}
@@ -115,16 +111,13 @@ class Fault:
 
 @dataclass
 class World:
-    """Everything that runs, and everything that can be done to it. Only its own thread starts processes.
-
-    `two_hosts` have a whole stack each, on one database and one Valkey; the second one's clock is half a minute ahead.
-    """
+    """Everything that runs, and everything that can be done to it. Only its own thread starts processes."""
 
     home: Path
     database_url: str
     seed: int
     share: float = 0.04
-    two_hosts: bool = False
+    layout: Layout = ONE_HOST
     nursery: Nursery | None = None
     hosts: dict[str, Host] = field(default_factory=dict)
     frozen: set[str] = field(default_factory=set)
@@ -157,7 +150,7 @@ class World:
         (self.home / "runbooks").mkdir()
         (self.home / "runbooks" / "case.md").write_text(RUNBOOK)
         (self.home / "firedoor.yaml").write_text(POLICY.replace("URL", self.provider.url))
-        self.settings = [self._set_up(*one) for one in (TWO_HOSTS if self.two_hosts else ONE_HOST)]
+        self.settings = [self._set_up(*one) for one in self.layout]
         self._round = itertools.cycle(one.local_url for one in self.settings)
         self.database = Database(self.database_url, SystemClock())
         for host in self.hosts.values():
@@ -264,7 +257,7 @@ class World:
 
     def heal(self) -> None:
         """Everything runs again and answers, the provider too: it has no ambiguous answer left."""
-        self.provider.share = 0.0
+        self.provider.share, self.provider.mood = 0.0, WELL
         for name in list(self.frozen):
             self.thaw(name)
         for host in self.hosts.values():

@@ -162,6 +162,37 @@ def test_a_fault_says_where_and_what(text: str, line: int, what: str) -> None:
     assert {fault.file for fault in found} == {"firedoor.yaml"}
 
 
+# Found by `make fuzz`: the reader of names and times broke where it should have refused.
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("version: 1\nroles: {leadership: [[ada]]}", "`roles.leadership[0]` must be text."),
+        ("version: 1\nroles: {leadership: [{ada: 1}]}", "`roles.leadership[0]` must be text."),
+        ("teams:\n  default: {roles: {oncall: [[ada]]}}", "`teams.default.roles.oncall[0]` must be text."),
+        (
+            "severities:\n  P1: {hears: [{who: [[oncall]], within: 5m}]}",
+            "`severities.P1.hears[0].who[0]` must be text.",
+        ),
+        ("services:\n  shop: {depends_on: [[db]]}", "`services.shop.depends_on[0]` must be text."),
+        ("channels:\n  phone: {kind: [webhook]}", "`channels.phone.kind` can't be `['webhook']`."),
+        ("version: 1\nhearing: {next_contact_at: ²%, next_person_at: 90%}", "share"),
+    ],
+)
+def test_a_list_or_an_odd_digit_where_a_name_or_a_number_should_be_is_a_fault_of_its_line(text: str, what: str) -> None:
+    found = faults(text)
+
+    assert [fault.line for fault in found if what in fault.what] == [2], "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("name", ["people", "teams", "roles", "channels", "severities", "services", "sources"])
+def test_a_list_where_a_map_should_be_is_a_fault_of_its_line(name: str) -> None:
+    found = faults(f"version: 1\n{name}: [one]")
+
+    assert [(fault.file, fault.line) for fault in found if fault.what == f"`{name}` must be a map."] == [
+        ("firedoor.yaml", 2)
+    ]
+
+
 def test_all_faults_are_told_at_once() -> None:
     found = faults("organisatoin: {}\nroles: {leadership: [nobody]}\nescalation: {still_on_it: soon}\nseverity_map: 3")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from incidents import (
     cascades,
@@ -28,6 +29,7 @@ from incidents.promises import Bell, Outcome, Prepared, Skip, make
 
 t = tables
 Purpose = Literal["page", "tell"]
+LINK_OF = select(t.person_token).where(t.person_token.c.promise_id == bindparam("promise_id"))
 
 
 def prepare_page(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
@@ -61,7 +63,7 @@ def _with_others(
         "bundle": ",".join(str(page.id) for page, _ in others),
         "incidents": ",".join(str(one) for one in sorted(incidents)),
     }
-    return Prepared(prepared.actor, prepared.target, {**prepared.facts, "message": message, "found": found})
+    return replace(prepared, facts={**prepared.facts, "message": message, "found": found})
 
 
 def prepare_tell(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
@@ -191,9 +193,10 @@ def _send(
         rounds = range(1, incident.round + 1)
         sent = showing.sent_refs(session, incident, rounds, book)
         message["earlier"] = [one.ref for one in sent if one.channel == channel]
-    link = session.execute(select(t.person_token).where(t.person_token.c.promise_id == row.id)).first()
+    link = session.execute(LINK_OF, {"promise_id": row.id}).first()
     way = ways.ways(session, row, channel, address, book, now)
-    return Prepared("send", row.target, {**way, "message": message, "link": dict(link._mapping) if link else None})
+    facts = {**way, "message": message, "link": dict(link._mapping) if link else None}
+    return Prepared("send", row.target, facts, incident.mode)
 
 
 # --- what became of it ---

@@ -27,6 +27,15 @@ from incidents.decision import RECORD, Decisions
 t = tables
 FEW = 2  # rows that one INSERT with RETURNING takes
 AT_ONCE = 500  # fingerprints a SELECT: below SQLite's and PostgreSQL's limits of bound values
+MOVE = update(t.alert).where(t.alert.c.id == bindparam("b_id"))
+KNOWN = {
+    dialect: select(t.alert).where(t.alert.c.source == bindparam("source"), named)
+    for dialect, named in store.among(t.alert.c.fingerprint, "names").items()
+}
+IDS = {
+    dialect: select(t.alert.c.fingerprint, t.alert.c.id).where(t.alert.c.source == bindparam("source"), named)
+    for dialect, named in store.among(t.alert.c.fingerprint, "names").items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +88,19 @@ def _insert_rows(session: Connection, rows: list[dict[str, Any]]) -> dict[str, i
         inserted = session.execute(a.insert().returning(a.c.fingerprint, a.c.id), rows)
         return {row.fingerprint: row.id for row in inserted}
     session.execute(a.insert(), rows)
-    found = select(a.c.fingerprint, a.c.id).where(a.c.source == rows[0]["source"])
     ids: dict[str, int] = {}
     for start in range(0, len(rows), AT_ONCE):
         names = [row["fingerprint"] for row in rows[start : start + AT_ONCE]]
-        named = store.is_among(session, a.c.fingerprint, names)
-        ids |= {row.fingerprint: row.id for row in session.execute(found.where(named))}
+        found = session.execute(IDS[session.dialect.name], {"source": rows[0]["source"], "names": names})
+        ids |= {row.fingerprint: row.id for row in found}
     return ids
 
 
 def _known(session: Connection, source: str, fingerprints: Sequence[str]) -> dict[str, Row[Any]]:
     found: dict[str, Row[Any]] = {}
     for start in range(0, len(fingerprints), AT_ONCE):
-        named = store.is_among(session, t.alert.c.fingerprint, fingerprints[start : start + AT_ONCE])
-        rows = session.execute(select(t.alert).where(t.alert.c.source == source, named))
+        named = {"source": source, "names": list(fingerprints[start : start + AT_ONCE])}
+        rows = session.execute(KNOWN[session.dialect.name], named)
         found |= {row.fingerprint: row for row in rows}
     return found
 
@@ -167,18 +175,9 @@ def _recent(times: Sequence[str], received_at: datetime, now: datetime) -> list[
     return [*(one for one in times if one > oldest), received_at.isoformat()][-REMEMBERED_FIRINGS:]
 
 
-_NAMES = (
-    "status", "held_until", "labels", "annotations", "title", "value", "link", "starts_at", "ends_at", "last_seen_at",
-    "resolved_at", "count", "recent", "inbox_id",
-)  # fmt: skip
-
-
 def _update(session: Connection, rows: Sequence[dict[str, Any]]) -> None:
     if rows:
-        a = t.alert
-        session.execute(
-            update(a).where(a.c.id == bindparam("b_id")).values({name: bindparam(name) for name in _NAMES}), list(rows)
-        )
+        session.execute(MOVE, list(rows))
 
 
 def release_held(session: Connection, alert_id: int, *, now: datetime) -> Change | None:

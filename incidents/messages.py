@@ -75,7 +75,7 @@ def message_facts(
         "n": row.attempts,
         "person": {"id": row.target, "name": paging.person_name(book, row.target)},
         "entries": [],
-        "who_was_on_it": _who_was_on_it(session, incident, book),
+        "who_was_on_it": _who_was_on_it(session, incident, book) if why == "stand_down" else [],
         "cleared_at": briefing.iso(incident.cleared_at),
         "next_update": _next_update(incident, now),
         "what_next": "A postmortem is due; its owner hears of it." if why == "stand_down" else "",

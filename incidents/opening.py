@@ -22,6 +22,7 @@ from incidents.runbooks import Runbook
 t = tables
 UNREADABLE_SEVERITY = "P2"  # it may hide anything; on-call hears in five minutes, and reads the raw body
 OLDEST_BEGIN = timedelta(days=30)  # an alert that claims to have begun before that has a broken clock
+INSERT = insert(t.incident).returning(t.incident)  # built once: that costs more than to run it
 STALE_DEFAULT = timedelta(hours=1)  # the repeat interval of the printed receiver snippet
 
 
@@ -117,7 +118,7 @@ def _insert_incident(
         "declared_at": now,
         "person_knew_at": now if person else None,
     }
-    return session.execute(insert(t.incident).values(**values).returning(t.incident)).one()
+    return session.execute(INSERT, values).one()
 
 
 def snapshot_of(team: str, runbook: Runbook | None, *, book: Book, now: datetime) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     delete,
     false,
     func,
@@ -42,6 +44,24 @@ LINK_LASTS = timedelta(hours=24)
 # Spelled out and not bound: SQLite uses a partial index only where the statement repeats its condition.
 IS_DUE = and_(promise.c.state == literal_column("'due'"), promise.c.held == false())
 IS_CLAIMED = promise.c.state == literal_column("'claimed'")
+
+# Statements of every page are built once: to build one costs SQLAlchemy more than to run it.
+INSERT_NEW = {
+    "sqlite": sqlite.insert(promise).on_conflict_do_nothing(index_elements=["key"]),
+    "postgresql": postgresql.insert(promise).on_conflict_do_nothing(index_elements=["key"]),
+}
+INSERT_RUNG = {name: statement.returning(promise.c.lane, promise.c.id) for name, statement in INSERT_NEW.items()}
+INSERT_LINK = {
+    "sqlite": sqlite.insert(person_token).on_conflict_do_nothing(index_elements=["promise_id"]),
+    "postgresql": postgresql.insert(person_token).on_conflict_do_nothing(index_elements=["promise_id"]),
+}
+BEGIN_ATTEMPT = insert(attempt)
+END_ATTEMPT = update(attempt).where(
+    attempt.c.promise_id == bindparam("its_promise"), attempt.c.fence == bindparam("its_fence")
+)
+CHANGE_OURS = update(promise).where(
+    promise.c.id == bindparam("its_promise"), promise.c.fence == bindparam("its_fence"), IS_CLAIMED
+)
 
 
 class Bell(NamedTuple):
@@ -108,17 +128,18 @@ class Prepared:
     actor: str
     target: str | None
     facts: dict[str, Any] = field(default_factory=dict)
+    mode: str | None = None  # of its incident, by whoever has read that
 
 
 def make(session: Connection, wanted: Sequence[Wanted], *, now: datetime) -> list[Bell]:
     """Write the promises whose key is new, and say which of them are due already."""
-    statement = _insert(session, promise).on_conflict_do_nothing(index_elements=["key"])
     rows = [_row_of(one, now) for one in wanted]
     due = [row for row in rows if row["rung_at"] is not None]
     later = [row for row in rows if row["rung_at"] is None]
-    rung = session.execute(statement.returning(promise.c.lane, promise.c.id), due).all() if due else []
+    dialect = session.dialect.name
+    rung = session.execute(INSERT_RUNG[dialect], due).all() if due else []
     if later:  # without RETURNING: psycopg parses the long statement of many such rows anew each time
-        session.execute(statement, later)
+        session.execute(INSERT_NEW[dialect], later)
     return [Bell(*row) for row in rung]
 
 
@@ -145,11 +166,6 @@ def _row_of(wanted: Wanted, now: datetime) -> dict[str, Any]:
     }
 
 
-def _insert(session: Connection, table: Any) -> Any:
-    """An INSERT that knows ON CONFLICT, in the words of this database."""
-    return postgresql.insert(table) if session.dialect.name == "postgresql" else sqlite.insert(table)
-
-
 def claim(
     session: Connection,
     *,
@@ -166,26 +182,12 @@ def claim(
 
     With `among`, only these: the rows whose incidents the caller has locked.
     """
-    query = _due_ids(now, promise_id=promise_id, lane=lane, kinds=kinds, other_than=other_than)
-    if among:
-        query = query.where(promise.c.id.in_(sorted(among)))
-    query = query.with_for_update(skip_locked=True)  # PostgreSQL alone says so; SQLite has one writer
-    picked = query.limit(limit).cte("picked")
-    statement = (
-        update(promise)
-        .where(promise.c.id.in_(select(picked.c.id)), IS_DUE)
-        .values(
-            state="claimed",
-            fence=promise.c.fence + 1,
-            attempts=promise.c.attempts + 1,
-            lease_until=now + lease,
-        )
-        .returning(*promise.c)
-    )
-    rows = sorted(session.execute(statement).all(), key=lambda row: (row.next_try_at, row.id))
+    chosen = _chosen(promise_id=promise_id, lane=lane, kinds=kinds, other_than=other_than or None, among=among or None)
+    found = session.execute(_claiming(*chosen), {**chosen, "now": now, "most": limit, "until": now + lease})
+    rows = sorted(found.all(), key=lambda row: (row.next_try_at, row.id))
     if rows:
         begun = [{"promise_id": row.id, "fence": row.fence, "started_at": now, "detail": ""} for row in rows]
-        session.execute(insert(attempt), begun)
+        session.execute(BEGIN_ATTEMPT, begun)
     return rows
 
 
@@ -199,28 +201,47 @@ def candidates(
     limit: int,
 ) -> list[Row[Any]]:
     """The rows that `claim` would take, oldest first, and the incidents to lock before it: id and incident_id."""
-    query = _due_ids(now, promise_id=promise_id, lane=lane, kinds=kinds, other_than=())
-    return list(session.execute(query.add_columns(promise.c.incident_id).limit(limit)).all())
+    chosen = _chosen(promise_id=promise_id, lane=lane, kinds=kinds)
+    return list(session.execute(_due(*chosen), {**chosen, "now": now, "most": limit}).all())
 
 
-def _due_ids(
-    now: datetime,
-    *,
-    promise_id: int | None,
-    lane: str | None,
-    kinds: Collection[str] | None,
-    other_than: Collection[str],
-) -> Select[Any]:
-    query = select(promise.c.id).where(IS_DUE, promise.c.next_try_at <= now)
-    if promise_id is not None:
-        query = query.where(promise.c.id == promise_id)
-    if lane is not None:
-        query = query.where(promise.c.lane == lane)
-    if kinds is not None:
-        query = query.where(promise.c.kind.in_(sorted(kinds)))
-    if other_than:
-        query = query.where(promise.c.kind.not_in(sorted(other_than)))
-    return query.order_by(promise.c.next_try_at, promise.c.id)
+def _chosen(**values: Any) -> dict[str, Any]:
+    """What was asked for, as values of `CHOICES`."""
+    return {
+        f"its_{name}": sorted(value) if isinstance(value, Collection) and not isinstance(value, str) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+CHOICES = {
+    "its_promise_id": promise.c.id == bindparam("its_promise_id"),
+    "its_lane": promise.c.lane == bindparam("its_lane"),
+    "its_kinds": promise.c.kind.in_(bindparam("its_kinds", expanding=True)),
+    "its_other_than": promise.c.kind.not_in(bindparam("its_other_than", expanding=True)),
+    "its_among": promise.c.id.in_(bindparam("its_among", expanding=True)),
+}
+
+
+@lru_cache
+def _due(*choices: str) -> Select[Any]:
+    """The due rows, oldest first. Built once for each set of choices: that costs more than to run it."""
+    query = select(promise.c.id, promise.c.incident_id)
+    query = query.where(IS_DUE, promise.c.next_try_at <= bindparam("now"), *(CHOICES[name] for name in choices))
+    return query.order_by(promise.c.next_try_at, promise.c.id).limit(bindparam("most"))
+
+
+@lru_cache
+def _claiming(*choices: str) -> Any:
+    """Takes the due rows, for whoever comes first. SKIP LOCKED is PostgreSQL's alone; SQLite has one writer."""
+    picked = _due(*choices).with_for_update(skip_locked=True).cte("picked")
+    claimed = {"state": "claimed", "fence": promise.c.fence + 1, "attempts": promise.c.attempts + 1}
+    return (
+        update(promise)
+        .where(promise.c.id.in_(select(picked.c.id)), IS_DUE)
+        .values(**claimed, lease_until=bindparam("until"))
+        .returning(*promise.c)
+    )
 
 
 def due(session: Connection, *, now: datetime, limit: int = 200) -> list[Row[Any]]:
@@ -363,13 +384,15 @@ def rest_due(session: Connection, row: Row[Any], *, now: datetime) -> timedelta 
 
 def _change(session: Connection, row: Row[Any], values: Mapping[str, Any]) -> bool:
     """Change a row that is still ours: claimed, under the fence that we were given."""
-    mine = and_(promise.c.id == row.id, promise.c.fence == row.fence, IS_CLAIMED)
-    return session.execute(update(promise).where(mine).values(**values)).rowcount == 1
+    return session.execute(CHANGE_OURS, {**_its(row), **values}).rowcount == 1
 
 
 def _end_attempt(session: Connection, row: Row[Any], *, now: datetime, outcome: str, **values: Any) -> None:
-    this = and_(attempt.c.promise_id == row.id, attempt.c.fence == row.fence)
-    session.execute(update(attempt).where(this).values(ended_at=now, outcome=outcome, **values))
+    session.execute(END_ATTEMPT, {**_its(row), "ended_at": now, "outcome": outcome, **values})
+
+
+def _its(row: Row[Any]) -> dict[str, Any]:
+    return {"its_promise": row.id, "its_fence": row.fence}
 
 
 def _forget_attempt(session: Connection, row: Row[Any]) -> None:
@@ -402,7 +425,7 @@ def end(
     result = {"kept": "yes", "failed": "no"}.get(state)
     values: dict[str, Any] = {"state": state, "lease_until": None, "ended_at": now, "outcome": why or result or state}
     if result is None:
-        values["attempts"] = promise.c.attempts - 1  # whoever counts tries finds out who was really asked
+        values["attempts"] = row.attempts - 1  # whoever counts tries finds out who was really asked
     if not _change(session, row, values):
         return False
     if result is None:
@@ -420,7 +443,7 @@ def release(
         "state": "due",
         "held": held,
         "lease_until": None,
-        "attempts": promise.c.attempts - 1,
+        "attempts": row.attempts - 1,
         "next_try_at": next_try_at or now,
         "rung_at": None,
     }
@@ -468,7 +491,7 @@ def grant_links(
         and not row.target.startswith("channel:")
     ]
     if links:
-        session.execute(_insert(session, person_token).on_conflict_do_nothing(index_elements=["promise_id"]), links)
+        session.execute(INSERT_LINK[session.dialect.name], links)
 
 
 def waiting(session: Connection, lane: str, *, now: datetime) -> Row[Any] | None:

@@ -36,6 +36,7 @@ from incidents.promises import Bell, Wanted, make
 from incidents.silences import InForce
 
 t = tables
+NOTE = update(t.alert).where(t.alert.c.id == bindparam("b_id"))
 
 
 def triage(session: Connection, changes: Sequence[Change], *, book: Book, now: datetime) -> list[Bell]:
@@ -165,7 +166,6 @@ def _note_decision(
     joined: str = "",
 ) -> None:
     """Every alert says what was decided about it and why. What it says already is not written again."""
-    a = t.alert
     rows = []
     for alert, decided in members:
         noted = {**decided.noted, "incident_id": alert.incident_id}
@@ -176,8 +176,7 @@ def _note_decision(
         if any(getattr(alert, name) != value for name, value in noted.items()):
             rows.append({"b_id": alert.id, **noted})
     if rows:
-        values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "b_id"}
-        session.execute(update(a).where(a.c.id == bindparam("b_id")).values(values), rows)
+        session.execute(NOTE, rows)
 
 
 # --- joining, reopening ---

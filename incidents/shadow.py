@@ -26,6 +26,8 @@ def keeps_back(session: Connection, row: Row[Any], prepared: Prepared) -> bool:
         return False
     if row.mode == SHADOW or row.incident_id is None:
         return bool(row.mode == SHADOW)
+    if prepared.mode is not None:
+        return prepared.mode == SHADOW
     return session.execute(select(t.incident.c.mode).where(t.incident.c.id == row.incident_id)).scalar() == SHADOW
 
 

@@ -28,6 +28,12 @@ from incidents.promises import Wanted, make
 
 t = tables
 AT_ONCE = 200  # alerts that the end of a silence decides anew in one transaction
+ROWS_IN_FORCE = (
+    select(t.silence)
+    .where(t.silence.c.ends_at > bindparam("now"), t.silence.c.starts_at <= bindparam("now"))
+    .where(t.silence.c.lifted_at.is_(None))
+    .order_by(t.silence.c.id)
+)
 OVERLOOKED_AFTER = timedelta(minutes=1)  # an end that is later than this has lost its promise
 
 
@@ -171,10 +177,7 @@ def _unwritten(session: Connection, book: Book, now: datetime) -> list[tuple[Sil
 
 
 def _rows_in_force(session: Connection, now: datetime) -> list[InForce]:
-    s = t.silence
-    rows = session.execute(
-        select(s).where(s.c.ends_at > now, s.c.starts_at <= now, s.c.lifted_at.is_(None)).order_by(s.c.id)
-    )
+    rows = session.execute(ROWS_IN_FORCE, {"now": now})
     return [InForce(row.id, read_matchers(row.matchers), row.author, row.reason, row.ends_at) for row in rows]
 
 

@@ -7,7 +7,20 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Row, Text, and_, any_, func, literal, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from incidents import tables
 from incidents.errors import NotFound, VersionConflict
@@ -20,10 +33,48 @@ MACHINE = "firedoor"
 AS_IT_WAS = "the incident that was locked last, as it was before its next change"
 WAITING = "entries of the timeline that wait for one INSERT"
 
+# Statements of every page are built once, here and elsewhere: to build one costs SQLAlchemy more than to run it.
+BY_ID = select(t.incident).where(t.incident.c.id == bindparam("id"))
+LOCK_BY_ID = BY_ID.with_for_update(key_share=True)
+LOCK_ALL = (
+    select(t.incident.c.id)
+    .where(t.incident.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(t.incident.c.id)
+    .with_for_update(key_share=True)
+)
+NEWEST_BY_KEY = (
+    select(t.incident)
+    .where(t.incident.c.group_key == bindparam("key"))
+    .order_by(t.incident.c.status.in_(LIVE).desc(), t.incident.c.id.desc())
+    .limit(1)
+    .with_for_update(key_share=True)
+)
+COUNT_UP = (
+    update(t.counter)
+    .where(t.counter.c.name == bindparam("counted"))
+    .values(value=t.counter.c.value + bindparam("by"))
+    .returning(t.counter.c.value)
+)
+HEARING = (
+    select(t.hearing)
+    .where(t.hearing.c.incident_id == bindparam("id"), t.hearing.c.round == bindparam("round"))
+    .order_by(t.hearing.c.due_at, t.hearing.c.id)
+)
+ALERTS = (
+    select(t.alert)
+    .where(t.alert.c.incident_id == bindparam("id"))
+    .order_by((t.alert.c.status == "firing").desc(), t.alert.c.last_seen_at.desc(), t.alert.c.id)
+    .limit(bindparam("most"))
+)
+STEPS = select(t.step).where(t.step.c.incident_id == bindparam("id")).order_by(t.step.c.n)
+
 
 def find_incident(session: Connection, name: str | int) -> Row[Any]:
     """The incident with this name (`INC-042`) or number. Raises NotFound."""
-    row = session.execute(select(t.incident).where(_is_named(name))).first()
+    if isinstance(name, int):
+        row = session.execute(BY_ID, {"id": name}).first()
+    else:
+        row = session.execute(select(t.incident).where(_is_named(name))).first()
     if row is None and isinstance(name, str):  # in other letters: rare, and no index helps
         row = session.execute(select(t.incident).where(func.lower(t.incident.c.name) == name.lower())).first()
     if row is None:
@@ -41,7 +92,7 @@ def lock_incident(session: Connection, name: str | int, *, version: int | None =
     """
     if isinstance(name, str):
         name = int(find_incident(session, name).id)
-    row = session.execute(select(t.incident).where(_is_named(name)).with_for_update(key_share=True)).first()
+    row = session.execute(LOCK_BY_ID, {"id": name}).first()
     if row is None:
         raise NotFound(f"There is no incident {name}. Nothing was changed.")
     if version is not None and version != row.version:
@@ -73,13 +124,10 @@ def lock_incidents(session: Connection, ids: Iterable[int | None]) -> None:
     """Lock several incidents in the one order, before anything of theirs is claimed or changed."""
     wanted = sorted({one for one in ids if one is not None})
     if wanted:
-        i = t.incident
-        session.execute(select(i.c.id).where(i.c.id.in_(wanted)).order_by(i.c.id).with_for_update(key_share=True)).all()
+        session.execute(LOCK_ALL, {"ids": wanted}).all()
 
 
-def _is_named(name: str | int) -> Any:
-    if isinstance(name, int):
-        return t.incident.c.id == name
+def _is_named(name: str) -> Any:
     return t.incident.c.name.in_(sorted({name, name.upper()})) if not name.isdigit() else t.incident.c.id == int(name)
 
 
@@ -88,7 +136,7 @@ def change_incident(session: Connection, incident: Row[Any], **values: Any) -> R
     session.execute(
         update(t.incident).where(t.incident.c.id == incident.id).values(version=t.incident.c.version + 1, **values)
     )
-    return session.execute(select(t.incident).where(t.incident.c.id == incident.id)).one()
+    return session.execute(BY_ID, {"id": incident.id}).one()
 
 
 def write(
@@ -143,22 +191,18 @@ def entries_together(session: Connection) -> Iterator[None]:
         session.execute(t.timeline.insert(), entries)
 
 
-def is_among(session: Connection, column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
-    """Whether a column has one of many texts. PostgreSQL gets them as one array: a text of the statement for each
-    number of values would be expanded and parsed anew every time."""
-    if session.dialect.name == "postgresql":
-        return column == any_(literal(list(texts), ARRAY(Text)))
-    return column.in_(texts)
+def among(column: ColumnElement[str], name: str) -> dict[str, ColumnElement[bool]]:
+    """Whether a column has one of many texts, which are bound as `name`; by dialect. PostgreSQL gets them as one array:
+    a text of the statement for each number of values would be expanded and parsed anew every time."""
+    return {
+        "sqlite": column.in_(bindparam(name, expanding=True)),
+        "postgresql": column == any_(bindparam(name, type_=ARRAY(Text))),
+    }
 
 
 def count(session: Connection, name: str, by: int = 1) -> int:
     """Count something up that no row is kept of; the new value."""
-    found = session.execute(
-        update(t.counter)
-        .where(t.counter.c.name == name)
-        .values(value=t.counter.c.value + by)
-        .returning(t.counter.c.value)
-    ).scalar()
+    found = session.execute(COUNT_UP, {"counted": name, "by": by}).scalar()
     if found is not None:
         return int(found)
     session.execute(_insert_ignore(session, t.counter, name=name, value=0))
@@ -183,14 +227,7 @@ def live_by_key(session: Connection, group_key: str) -> Row[Any] | None:
 
 def newest_by_key(session: Connection, group_key: str) -> Row[Any] | None:
     """The incident that a firing of this key would join or reopen: the live one, else the newest ended one. Locked."""
-    i = t.incident
-    return session.execute(
-        select(i)
-        .where(i.c.group_key == group_key)
-        .order_by(i.c.status.in_(LIVE).desc(), i.c.id.desc())
-        .limit(1)
-        .with_for_update(key_share=True)
-    ).first()
+    return session.execute(NEWEST_BY_KEY, {"key": group_key}).first()
 
 
 def where_merged(session: Connection, incident: Row[Any] | None) -> Row[Any] | None:
@@ -214,21 +251,12 @@ def roles_frozen(incident: Row[Any]) -> dict[str, list[str]]:
 
 def hearing_rows(session: Connection, incident: Row[Any], round_: int | None = None) -> Sequence[Row[Any]]:
     """The hearing rows of one round (by default the present one), in the order they were asked."""
-    return session.execute(
-        select(t.hearing)
-        .where(t.hearing.c.incident_id == incident.id, t.hearing.c.round == (round_ or incident.round))
-        .order_by(t.hearing.c.due_at, t.hearing.c.id)
-    ).all()
+    return session.execute(HEARING, {"id": incident.id, "round": round_ or incident.round}).all()
 
 
 def alerts_of(session: Connection, incident_id: int, limit: int = 1000) -> Sequence[Row[Any]]:
     """The incident's alerts: firing first, then newest."""
-    return session.execute(
-        select(t.alert)
-        .where(t.alert.c.incident_id == incident_id)
-        .order_by((t.alert.c.status == "firing").desc(), t.alert.c.last_seen_at.desc(), t.alert.c.id)
-        .limit(limit)
-    ).all()
+    return session.execute(ALERTS, {"id": incident_id, "most": limit}).all()
 
 
 def is_anything_firing(session: Connection, incident_id: int) -> bool:
@@ -242,7 +270,7 @@ def is_anything_firing(session: Connection, incident_id: int) -> bool:
 
 def steps_of(session: Connection, incident_id: int) -> Sequence[Row[Any]]:
     """The steps to work through, in order."""
-    return session.execute(select(t.step).where(t.step.c.incident_id == incident_id).order_by(t.step.c.n)).all()
+    return session.execute(STEPS, {"id": incident_id}).all()
 
 
 def roles_now(session: Connection, incident_id: int) -> dict[str, str]:
@@ -264,7 +292,7 @@ def give_role(
         session.execute(
             update(r).where(r.c.incident_id == incident_id, r.c.role == role, r.c.until.is_(None)).values(until=now)
         )
-    session.execute(r.insert().values(incident_id=incident_id, role=role, person=person, since=now, by=by))
+    session.execute(r.insert(), {"incident_id": incident_id, "role": role, "person": person, "since": now, "by": by})
 
 
 def end_hats(session: Connection, incident_id: int, *, now: datetime) -> None:

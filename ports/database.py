@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 
 from ports.clock import Clock, Steady
 
@@ -33,6 +33,12 @@ SQLITE_ERROR = 1  # a wrong statement or a missing table: our fault, not the sto
 POSTGRESQL_OPTIONS = (
     "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=5000 -c statement_timeout=10000 -c timezone=UTC"
 )
+ONLY_READS = " -c default_transaction_read_only=on"
+# PostgreSQL's time and the transaction's begin, asked for in one message: each answer is waited for.
+ONLY_NOW = "SELECT clock_timestamp()"
+NOW_AND_BEGIN = f"{ONLY_NOW}; BEGIN"
+NOW_AND_BEGIN_LIGHTLY = f"{NOW_AND_BEGIN}; SET LOCAL synchronous_commit TO off"
+SYNCHRONOUS = {True: "FULL", False: "NORMAL"}  # SQLite's word for whether COMMIT waits for the disk
 
 # Called just before and just after every COMMIT. A test kills the process there; nobody else sets it.
 crash_point: Callable[[], None] | None = None
@@ -92,12 +98,17 @@ class Database:
         self._building = threading.Lock()
         self._closed_in: int | None = None
 
-    def work(self, *, wait: float | None = None) -> AbstractContextManager[Work]:
-        """A unit that writes: all of it or nothing, and its bells ring when it is durable."""
-        return self._work(wait)
+    def work(self, *, wait: float | None = None, lasting: bool = True) -> AbstractContextManager[Work]:
+        """A unit that writes: all of it or nothing, and its bells ring when it is durable.
+
+        One that is not `lasting` does not wait for the disk: only where the machine itself dies in the next moment may
+        it be as if it had never been, and whoever asks for that must not mind.
+        """
+        return self._work(wait, lasting)
 
     def read(self) -> AbstractContextManager[Work]:
-        """A unit that only reads: one consistent look, and no writer waits for it."""
+        """A unit that only reads, and no writer waits for it: on SQLite one look at one moment, on PostgreSQL each
+        statement sees what is committed by then, as it would inside a transaction too."""
         return self._read()
 
     def perform(self, verb: Callable[[Work], T]) -> T:
@@ -146,17 +157,17 @@ class Database:
         self._engines = None
 
     @contextmanager
-    def _work(self, wait: float | None) -> Iterator[Work]:
-        with self.unit(wait=wait) as work:
+    def _work(self, wait: float | None, lasting: bool) -> Iterator[Work]:
+        with self.unit(wait=wait, lasting=lasting) as work:
             yield work
         if work.bells:
             self.ring(work.bells)
 
     @contextmanager
-    def unit(self, *, wait: float | None = None) -> Iterator[Work]:
+    def unit(self, *, wait: float | None = None, lasting: bool = True) -> Iterator[Work]:
         """A unit that writes and leaves its bells to the caller."""
         with store_errors():
-            connection, now = self._begin(write=True, wait=self._wait if wait is None else wait)
+            connection, now = self._begin(write=True, wait=self._wait if wait is None else wait, lasting=lasting)
             with connection:
                 work = Work(connection, now)
                 yield work
@@ -169,16 +180,17 @@ class Database:
             with connection:
                 yield Work(connection, now)
 
-    def _begin(self, *, write: bool, wait: float) -> tuple[Connection, datetime]:
+    def _begin(self, *, write: bool, wait: float, lasting: bool = True) -> tuple[Connection, datetime]:
         """A connection inside a transaction, and the time. Nothing was done yet: a dead connection is tried again."""
         engine = self._engine(write=write)
         for last_try in (False, True):
             connection = engine.connect()
             try:
                 if self.dialect == "sqlite":
-                    self._begin_sqlite(connection, write=write, wait=wait)
+                    self._begin_sqlite(connection, write=write, wait=wait, lasting=lasting)
                     return connection, self._steady.at_least(self.clock.now())
-                return connection, self._steady.at_least(self._database_time(connection))
+                begin = ONLY_NOW if not write else NOW_AND_BEGIN if lasting else NOW_AND_BEGIN_LIGHTLY
+                return connection, self._steady.at_least(self._begin_postgresql(connection, begin))
             except exc.DBAPIError as error:
                 connection.close()
                 if last_try or not error.connection_invalidated:
@@ -188,10 +200,13 @@ class Database:
                 raise
         raise AssertionError("unreachable")
 
-    def _begin_sqlite(self, connection: Connection, *, write: bool, wait: float) -> None:
+    def _begin_sqlite(self, connection: Connection, *, write: bool, wait: float, lasting: bool) -> None:
         if not write:
             connection.exec_driver_sql("BEGIN")
             return
+        if connection.info.get("lasting", True) != lasting:  # as its last unit has left it
+            connection.info["lasting"] = lasting
+            connection.exec_driver_sql(f"PRAGMA synchronous = {SYNCHRONOUS[lasting]}")
         began = time.monotonic()
         while True:
             try:
@@ -203,8 +218,9 @@ class Database:
                     raise
             time.sleep(random.uniform(*(IMPATIENT if waited < PATIENT_AFTER else PATIENT)))  # noqa: S311  # jitter
 
-    def _database_time(self, connection: Connection) -> datetime:
-        moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    def _begin_postgresql(self, connection: Connection, begin: str) -> datetime:
+        """The time, by the database's clock. What only reads needs no transaction, and so no end of one."""
+        moment: datetime = connection.exec_driver_sql(begin).scalar_one()
         return self.clock.now() if self.clock.settable else moment.astimezone(UTC)
 
     def _engine(self, *, write: bool) -> Engine:
@@ -228,13 +244,14 @@ class Database:
     def _build(self, *, write: bool) -> Engine:
         if self.dialect == "sqlite":
             return sqlite_engine(self.url, write=write, pool_size=self._pool_size)
-        engine = create_engine(
+        return create_engine(
             self.url,
             pool_size=self._pool_size,
             max_overflow=8,
             pool_timeout=10,
             connect_args={
-                "options": POSTGRESQL_OPTIONS,
+                "autocommit": True,  # we say BEGIN ourselves; COMMIT and ROLLBACK are said as ever
+                "options": POSTGRESQL_OPTIONS + ("" if write else ONLY_READS),
                 "connect_timeout": 3,
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
@@ -242,7 +259,6 @@ class Database:
                 "tcp_user_timeout": 10_000,
             },
         )
-        return engine if write else engine.execution_options(postgresql_readonly=True)
 
 
 def sqlite_engine(url: Any, *, write: bool, pool_size: int = 8) -> Engine:

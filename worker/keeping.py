@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -26,10 +25,12 @@ from incidents.tables import promise
 from ports.clock import Clock
 from ports.database import Database, StoreDown, Work, is_store_down
 from worker.dangerous import act_in_child
+from worker.home import Home
 from worker.renewing import Grip
 
 log = structlog.get_logger("worker.keeping")
 
+PAGE = "page"
 DECISIONS_AT_ONCE = 32
 FRESH = 0.7  # of its first lease: a row that was prepared for longer may be somebody else's before it is sent
 TOO_LATE = "it was too late for it"
@@ -101,7 +102,7 @@ class Keeper:
     patience: float = 30.0  # how long `drain` waits for what is under way; it ends by itself without being waited for
     pulse: Callable[[], None] = field(default=lambda: None)
     parked: Callable[..., list[Bell]] = opening.parked  # pages a person
-    _home: _Home | None = field(default=None, init=False, repr=False)
+    _home: Home | None = field(default=None, init=False, repr=False)
 
     def drain(self, lane: str, *, limit: int = 100) -> int:
         """Keep what is due in the lane, oldest first, and return how many rows were taken in hand."""
@@ -114,6 +115,41 @@ class Keeper:
         if lane is not None:
             self._fill(lane, 1, promise_id=promise_id)
             self._drain(lane, 100)
+
+    @contextmanager
+    def at_once(self) -> Iterator[Callable[[Work], bool]]:
+        """Keep pages as soon as they are made: `claim(work)` takes some that this very transaction has made, if any.
+
+        Their rows say so with its COMMIT; they are promises before anybody sends, and due again if we die. What finds
+        no free thread stays due. Nothing starts where the transaction comes to nothing.
+        """
+        home = self._at_home()
+        free = home.reserve(self.threads)
+        rows: list[Row[Any]] = []
+        claimed_at = self.clock.monotonic()
+
+        def claim(work: Work) -> bool:
+            made = [row_id for lane, row_id in work.bells if lane == PAGE][:free]
+            if made:
+                rows.extend(self._claim_some(work, PAGE, len(made), among=made))
+                claimed = {row.id for row in rows}
+                work.bells = [bell for bell in work.bells if bell[0] != PAGE or bell[1] not in claimed]
+            return bool(rows)
+
+        try:
+            yield claim
+        except BaseException:
+            home.give_back(free)
+            raise
+        home.give_back(free - len(rows))
+        for row in rows:
+            home.begin(self._carry_out, row, claimed_at)
+        if free and PAGE in home.hungry:  # it found no thread while we had them all
+            self._go_on(PAGE)
+
+    def rest(self) -> None:
+        """Let the threads that are out come home, for as long as we are patient: they would wait for us."""
+        self._at_home().wait_until_idle(self.patience, self.pulse)
 
     def observe(self, rows: Iterable[Row[Any]]) -> list[int]:
         """Of dangerous rows whose executor is gone: which can be seen to have happened?"""
@@ -161,14 +197,19 @@ class Keeper:
             if look and not self._anything_due(lane):
                 home.hungry.discard(lane)
                 return 0, False
-            free = max(0, min(self.threads - home.busy, limit))
+            free = home.reserve(limit)
             claimed_at = self.clock.monotonic()
 
             def take(work: Work) -> tuple[int, list[Row[Any]]]:
                 decided = self._decide_some(work, lane, min(limit, DECISIONS_AT_ONCE), promise_id)
-                return decided, self._claim_some(work, lane, free, promise_id) if free else []
+                return decided, self._claim_some(work, lane, free, promise_id=promise_id) if free else []
 
-            decided, rows = self.database.alone(take)
+            try:
+                decided, rows = self.database.alone(take)
+            except BaseException:
+                home.give_back(free)
+                raise
+            home.give_back(free - len(rows))
             if len(rows) < free and promise_id is None:
                 home.hungry.discard(lane)  # nothing more is due
             for row in rows:
@@ -232,7 +273,9 @@ class Keeper:
         else:
             promises.settle(work.session, row, Outcome("no", "our own fault; it is in the log"), now=work.now)
 
-    def _claim_some(self, work: Work, lane: str, limit: int, promise_id: int | None) -> list[Row[Any]]:
+    def _claim_some(
+        self, work: Work, lane: str, limit: int, *, promise_id: int | None = None, among: Collection[int] = ()
+    ) -> list[Row[Any]]:
         internal = [name for name, kind in self.kinds.items() if kind.decide is not None]
         rows = promises.claim(
             work.session,
@@ -241,6 +284,7 @@ class Keeper:
             promise_id=promise_id,
             lane=lane,
             other_than=internal,
+            among=among,
             limit=limit,
         )
         promises.grant_links(work.session, rows, lambda _row: secrets.token_urlsafe(12), now=work.now)
@@ -439,72 +483,13 @@ class Keeper:
             late_ms=int((now - row.due_at).total_seconds() * 1000),
         )
 
-    def _at_home(self) -> _Home:
+    def _at_home(self) -> Home:
         home = self._home
         if home is None or home.pid != os.getpid():
-            home = self._home = _Home(self.threads, Grip(self.database, self.lease))
+            home = self._home = Home(self.threads, Grip(self.database, self.lease))
         return home
 
 
 def _definite(acted: Outcome | NotNow) -> Outcome:
     """What is dangerous has been tried once its child runs: it has no later."""
     return acted if isinstance(acted, Outcome) else Outcome("no", acted.why, retry_after=acted.after)
-
-
-class _Home:
-    """The threads of one process, who is out, and what they brought back."""
-
-    def __init__(self, threads: int, grip: Grip) -> None:
-        self.pid = os.getpid()
-        self.grip = grip
-        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="keeper")
-        self.filling = threading.Lock()
-        self.settling = threading.Lock()
-        self.hungry: set[str] = set()  # lanes that had more rows than there were free threads
-        self.closing = False
-        self.busy = 0
-        self.settled = 0
-        self._changed = threading.Condition()
-        self._done: list[Done] = []
-
-    def begin(self, what: Callable[..., None], *arguments: Any) -> None:
-        with self._changed:
-            self.busy += 1
-        self.pool.submit(what, *arguments)
-
-    def bring(self, done: Done) -> None:
-        with self._changed:
-            self._done.append(done)
-
-    def take_done(self) -> list[Done]:
-        with self._changed:
-            done, self._done = self._done, []
-            return done
-
-    def leave(self) -> None:
-        with self._changed:
-            self.busy -= 1
-            self.settled += 1
-            self._changed.notify_all()
-
-    def wait_for_a_change(self, seen: int, until: float, pulse: Callable[[], None]) -> bool:
-        """Wait until a thread came back. False when none is out, or when we have waited long enough."""
-        while time.monotonic() < until:
-            with self._changed:
-                if self.settled != seen:
-                    return True
-                if self.busy == 0:
-                    return False
-                self._changed.wait(min(0.5, until - time.monotonic()))
-                if self.settled != seen:
-                    return True
-            pulse()
-        return False
-
-    def wait_until_idle(self, seconds: float, pulse: Callable[[], None]) -> None:
-        until = time.monotonic() + seconds
-        while self.busy and time.monotonic() < until:
-            with self._changed:
-                if self.busy:
-                    self._changed.wait(min(0.5, max(0.0, until - time.monotonic())))
-            pulse()

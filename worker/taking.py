@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import Connection, Row, and_, func, literal_column, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, literal_column, select, update
 
 from incidents import heartbeats, intake, opening, response
 from incidents.alerts import Alert
@@ -36,6 +37,19 @@ BYTES_AT_ONCE = 1 << 18
 REST = {"sqlite": 0.002, "postgresql": 0.0}  # one writer a file: without a pause the others would starve
 AMONG = 64  # leased rows are the oldest ones; so a live lease is found among so many
 IS_NEW = inbox.c.state == literal_column("'new'")
+# Statements of every delivery are built once: that costs more than to run them.
+ANYTHING_NEW = select(inbox.c.id).where(IS_NEW).limit(1)
+OLDEST = (
+    select(inbox.c.id, inbox.c.attempts, inbox.c.lease_until, func.length(inbox.c.body).label("size"))
+    .where(IS_NEW)
+    .order_by(inbox.c.id)
+    .limit(AMONG)
+)
+STILL_OURS = update(inbox).where(
+    inbox.c.id.in_(bindparam("ids", expanding=True)), IS_NEW, inbox.c.attempts == bindparam("tries")
+)
+LEASE_THEM = STILL_OURS.values(attempts=inbox.c.attempts + 1, lease_until=bindparam("until")).returning(*inbox.c)
+END_THEM = STILL_OURS.values(state="taken", taken_at=bindparam("now"), lease_until=None)
 
 
 class Source(Protocol):
@@ -84,6 +98,7 @@ class Taker:
     unreadable: Callable[..., list[Bell]] = opening.unreadable
     pulse: Callable[[], None] = field(default=lambda: None)
     _owes_pages: bool = field(default=False, init=False, repr=False)
+    _sends: bool = field(default=False, init=False, repr=False)
 
     def drain(self, limit: int = 400) -> int:
         """Take in what is new, oldest first, and return how many rows ended."""
@@ -94,9 +109,7 @@ class Taker:
             if not rows:
                 break
             taken += self._take_in(rows)
-            if self.keeper is not None and self._owes_pages:
-                self._owes_pages = False
-                self.keeper.drain("page")
+            self._keep_pages()
         else:
             self.database.ring([Bell("intake", 0)])
         return taken
@@ -109,14 +122,14 @@ class Taker:
         if self.database.dialect == "sqlite" and not self._anything_new():  # a look takes no lock of the file
             return []
         try:
-            with self.database.work() as work:
+            with self.database.work(lasting=False) as work:  # if the machine dies, nobody has the rows anyway
                 return self._lease_oldest(work)
         except NotOurs:
             return []  # another taker was faster, and goes on until nothing is new
 
     def _lease_oldest(self, work: Work) -> list[Row[Any]]:
         """Raises NotOurs where another taker leased one of them since we looked: any two leases want the oldest row."""
-        oldest = work.session.execute(_oldest()).all()
+        oldest = work.session.execute(OLDEST).all()
         longest = work.now + LONGEST_LEASE
         if any(row.lease_until is not None and work.now < row.lease_until <= longest for row in oldest):
             return []
@@ -126,16 +139,14 @@ class Taker:
         size = sum(row.size for row in oldest if row.id in ids)
         until = work.now + LEASE + LEASE_A_MEBIBYTE * (size / (1 << 20))
         tries = oldest[0].attempts  # and of every other row of a batch
-        statement = update(inbox).where(inbox.c.id.in_(ids), IS_NEW, inbox.c.attempts == tries)
-        leased = statement.values(attempts=inbox.c.attempts + 1, lease_until=until)
-        rows = work.session.execute(leased.returning(*inbox.c)).all()
+        rows = work.session.execute(LEASE_THEM, {"ids": ids, "tries": tries, "until": until}).all()
         if len(rows) != len(ids):
             raise NotOurs
         return sorted(rows, key=lambda row: row.id)
 
     def _anything_new(self) -> bool:
         with self.database.read() as work:
-            return work.session.execute(select(inbox.c.id).where(IS_NEW).limit(1)).first() is not None
+            return work.session.execute(ANYTHING_NEW).first() is not None
 
     def _take_in(self, rows: Sequence[Row[Any]]) -> int:
         """A short transaction for each group of rows that may be taken at once; how many rows ended."""
@@ -157,11 +168,25 @@ class Taker:
             self.pulse()
         return ended
 
+    def _at_once(self) -> AbstractContextManager[Callable[[Work], bool]]:
+        """Pages that a transaction makes are claimed in it, and leave with its COMMIT."""
+        return nullcontext(lambda _work: False) if self.keeper is None else self.keeper.at_once()
+
     def _keep_own_bells(self, work: Work) -> None:
         """The pages are kept here and now, so nobody else is woken for them."""
         if self.keeper is not None:
             self._owes_pages |= any(bell[0] == "page" for bell in work.bells)
             work.bells = [bell for bell in work.bells if bell[0] != "page"]
+
+    def _keep_pages(self) -> None:
+        """What was not claimed at once; and whoever sends now is left in peace for a moment."""
+        if self.keeper is None:
+            return
+        if self._owes_pages:
+            self.keeper.drain("page")
+        elif self._sends:
+            self.keeper.rest()
+        self._owes_pages = self._sends = False
 
     def _parse(self, row: Row[Any]) -> Parsed:
         if row.attempts > TRIES:
@@ -191,11 +216,12 @@ class Taker:
             raise first.failed
         rows = [parsed.row for parsed in together]
         try:
-            with self.database.work() as work:
+            with self._at_once() as claim, self.database.work() as work:
                 if first.unreadable is not None:
                     return self._set_aside(work, first.row, first.unreadable)
                 _end_all(work.session, rows, now=work.now)
                 work.ring(self._apply(work.session, together, work.now))
+                self._sends |= claim(work)
                 self._keep_own_bells(work)
         except NotOurs:
             return 0
@@ -246,11 +272,6 @@ class Taker:
         return 1
 
 
-def _oldest() -> Any:
-    columns = (inbox.c.id, inbox.c.attempts, inbox.c.lease_until, func.length(inbox.c.body).label("size"))
-    return select(*columns).where(IS_NEW).order_by(inbox.c.id).limit(AMONG)
-
-
 def _batch(oldest: Sequence[Any]) -> list[int]:
     if oldest and oldest[0].attempts > 0:
         return [oldest[0].id]
@@ -288,9 +309,8 @@ class NotOurs(Exception):
 def _end_all(session: Connection, rows: Sequence[Row[Any]], *, now: datetime) -> None:
     """Mark all as taken, or none: each must still have the count of tries that we gave it."""
     tries = {row.attempts for row in rows}
-    ours = and_(inbox.c.id.in_([row.id for row in rows]), IS_NEW, inbox.c.attempts == max(tries))
-    values = {"state": "taken", "taken_at": now, "lease_until": None}
-    if len(tries) != 1 or session.execute(update(inbox).where(ours).values(**values)).rowcount != len(rows):
+    ours = {"ids": [row.id for row in rows], "tries": max(tries), "now": now}
+    if len(tries) != 1 or session.execute(END_THEM, ours).rowcount != len(rows):
         raise NotOurs
 
 

@@ -96,6 +96,20 @@ def test_a_read_unit_can_change_nothing(store: Database) -> None:
     assert names(store) == []
 
 
+def test_a_unit_waits_for_the_disk_unless_it_need_not_last(database_url: str) -> None:
+    asks = {"sqlite": ("PRAGMA synchronous", 2, 1), "postgresql": ("SHOW synchronous_commit", "on", "off")}
+    one_connection = fresh(database_url)  # asked for again and again, it is one connection
+    question, waits, does_not = asks[one_connection.dialect]
+
+    found = []
+    for lasting in (True, False, True):
+        with one_connection.work(lasting=lasting) as work:
+            found.append(work.session.exec_driver_sql(question).scalar())
+    one_connection.close()
+
+    assert found == [waits, does_not, waits]
+
+
 def test_now_is_the_test_clocks_or_never_goes_back(database: Database, clock: SettableClock) -> None:
     with database.work() as work:
         assert work.now == clock.now()

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
+import ports.database
+from incidents import promises
 from incidents.errors import MalformedPayload
-from incidents.promises import Bell
+from incidents.promises import Bell, Wanted
 from incidents.tables import inbox
 from ports.clock import SystemClock
 from ports.database import Database
@@ -175,3 +177,60 @@ def test_the_pages_of_a_delivery_leave_without_another_bell(store: Database, led
     taker(store, ledger, keeper=keeper, triage=triage).drain()
     keeper.close()
     assert states(store) == {"page": "kept"}
+
+
+def makes_pages(count: int) -> Callable[..., list[Bell]]:
+    """A triage that makes so many pages of each delivery, and fails on one that says so."""
+
+    def triage(session: Any, changes: Any, *, now: Any, **_: Any) -> list[Bell]:
+        bells = promises.make(session, [Wanted("page", f"{changes[0]}{n}", now) for n in range(count)], now=now)
+        if changes == ["fails"]:
+            raise RuntimeError("a fault of ours")
+        return bells
+
+    return triage
+
+
+def test_pages_are_claimed_by_the_transaction_that_makes_them(
+    store: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_commit: list[set[str]] = []
+    look = fresh(store.url.render_as_string(hide_password=False))
+    monkeypatch.setattr(ports.database, "crash_point", lambda: at_commit.append(set(states(look).values())))
+    keeper = Engine(store, SystemClock(), ledger, threads=4).keeper()
+    receive(store, b"a")
+    at_commit.clear()
+
+    taker(store, ledger, keeper=keeper, triage=makes_pages(3)).drain()
+    keeper.close()
+
+    monkeypatch.undo()
+    look.close()
+    assert at_commit[2:4] == [set(), {"claimed"}], "never due: nobody else could have taken them, and none is lost"
+    assert sorted(ledger.lines) == ["a", "a0#1", "a1#1", "a2#1"]
+    assert set(states(store).values()) == {"kept"}
+
+
+def test_pages_that_find_no_free_thread_wait_for_one(store: Database, ledger: Ledger) -> None:
+    keeper = Engine(store, SystemClock(), ledger, threads=2).keeper()
+    receive(store, b"a", b"b")
+
+    taker(store, ledger, keeper=keeper, triage=makes_pages(5)).drain()
+    keeper.close()
+
+    assert sorted(ledger.lines) == ["a", *(f"a{n}#1" for n in range(5)), "b", *(f"b{n}#1" for n in range(5))]
+
+
+@pytest.mark.expects_errors("inbox.take_failed")
+def test_a_delivery_that_comes_to_nothing_sends_nothing_and_keeps_no_thread(store: Database, ledger: Ledger) -> None:
+    keeper = Engine(store, SystemClock(), ledger, threads=2).keeper()
+    receive(store, b"fails", b"b")
+
+    taker(store, ledger, keeper=keeper, triage=makes_pages(2)).drain()
+
+    with keeper.at_once() as claim, store.work() as work:
+        work.ring(promises.make(work.session, [Wanted("page", f"c{n}", work.now) for n in range(2)], now=work.now))
+        assert claim(work)
+        assert work.bells == [], "both threads are free"
+    keeper.close()
+    assert sorted(line for line in ledger.lines if "#" in line) == ["b0#1", "b1#1", "c0#1", "c1#1"]

@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from http.client import parse_headers
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -53,6 +55,32 @@ def test_the_printed_receiver_in_a_real_alertmanager_brings_a_page_by_mail(
     assert page["To"] == "ada@example.com"
     assert "INC-001" in page["Subject"]
     assert running.interrupt() < 5
+
+
+def test_a_sender_that_keeps_its_connection_is_answered_each_time(installation: Installation) -> None:
+    running = installation.up()
+    console = sign_in_link(running.said())
+    server = urlsplit(console)
+    ask = f"GET /healthz HTTP/1.1\r\nHost: {server.netloc}\r\n\r\n".encode()
+
+    address = (server.hostname, server.port)
+    with socket.create_connection(address, timeout=5) as sender, sender.makefile("rb") as answers:
+        sender.sendall(ask)
+        assert answer_of(answers) == 200
+        sender.sendall(ask + ask)  # the second is read with the first
+        assert [answer_of(answers), answer_of(answers)] == [200, 200]
+        assert requests.get(console, timeout=5).ok  # longer than a thread waits for the next one
+        sender.sendall(ask)
+        assert answer_of(answers) == 200
+        assert running.interrupt() < 5, "a connection that says nothing more holds nobody up"
+
+
+def answer_of(answers: Any) -> int:
+    """The status of the next answer of this connection; its body is read too."""
+    status = int(answers.readline().split()[1])
+    headers = parse_headers(answers)
+    answers.read(int(headers["Content-Length"]))
+    return status
 
 
 def test_no_log_line_holds_a_secret(installation: Installation) -> None:

@@ -88,8 +88,8 @@ def wait_until_taken(store: Database) -> None:
     eventually(lambda: count(store, tables.inbox.c.state == "new") == 0, 120, "all is taken in")
 
 
-def first_pages(one: Stack, pages: dict[str, float], rate: int, seconds: int) -> list[float]:
-    """POST → first page, in seconds, for new incidents at `rate` a second."""
+def first_pages(one: Stack, pages: dict[str, float], rate: int, seconds: int, *, number: int = 900_000) -> list[float]:
+    """POST → first page, in seconds, for new incidents at `rate` a second, numbered from `number`."""
     connection = socket.create_connection(("127.0.0.1", one.port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sent: dict[str, float] = {}
@@ -98,45 +98,36 @@ def first_pages(one: Stack, pages: dict[str, float], rate: int, seconds: int) ->
         pause = began + n / rate - time.perf_counter()
         if pause > 0:
             time.sleep(pause)
-        name = f"Measured {900_000 + n}"
+        name = f"Measured {number + n}"
         sent[name] = time.perf_counter()
-        connection.sendall(request_of(body_of(900_000 + n, 1, "Measured")))
+        connection.sendall(request_of(body_of(number + n, 1, "Measured")))
         answer = answer_of(connection)
         assert answer.startswith(b"HTTP/1.1 202"), answer
-    eventually(lambda: len(pages) >= len(sent), 10, "each incident has its page")
+    eventually(lambda: sent.keys() <= pages.keys(), 10, "each incident has its page")
     connection.close()
     return [pages[name] - at for name, at in sent.items() if name in pages]
 
 
-def timers(store: Database, count: int, span: int) -> list[float]:
-    """How late `count` promises are kept that fall due evenly over `span` seconds."""
+def timers(store: Database, many: int, span: int) -> list[float]:
+    """How late `many` promises are kept that fall due evenly over `span` seconds."""
     with store.work() as work:
         start = work.now + timedelta(seconds=5)
-        for first in range(0, count, 1000):
+        for first in range(0, many, 1000):
             wanted = [
                 promises.Wanted(
                     kind="hold",
                     key=f"bench:{n}",
-                    due_at=start + timedelta(seconds=span * n / count),
+                    due_at=start + timedelta(seconds=span * n / many),
                     facts={"what": "refire", "alert": -1},
                 )
-                for n in range(first, min(first + 1000, count))
+                for n in range(first, min(first + 1000, many))
             ]
             promises.make(work.session, wanted, now=work.now)
     p = tables.promise
-    until = time.monotonic() + span + 60
-    while time.monotonic() < until:
-        time.sleep(1)
-        with store.read() as work:
-            left = work.session.execute(
-                select(func.count()).where(p.c.key.like("bench:%"), p.c.state == "due")
-            ).scalar_one()
-        if left == 0:
-            break
+    mine = p.c.key.like("bench:%")
+    eventually(lambda: count(store, mine & (p.c.state == "due")) == 0, span + 60, "every timer is kept", every=1)
     with store.read() as work:
-        rows = work.session.execute(
-            select(p.c.ended_at, p.c.due_at).where(p.c.key.like("bench:%"), p.c.state == "kept")
-        )
+        rows = work.session.execute(select(p.c.ended_at, p.c.due_at).where(mine, p.c.state == "kept"))
         return [(row.ended_at - row.due_at).total_seconds() for row in rows]
 
 

@@ -1,6 +1,7 @@
 """A small load generator: raw keep-alive connections in a process of its own, so that it costs the server little.
 
-`python -m bench.load PORT CLIENTS SECONDS ALERTS_PER_POST` prints one JSON line: posts, errors, seconds, p50, p99.
+`python -m bench.load PORT CLIENTS SECONDS ALERTS_PER_POST [ALERTNAME]` prints one JSON line:
+posts, errors, seconds, p50, p99.
 """
 
 from __future__ import annotations
@@ -99,5 +100,5 @@ def run(port: int, clients: int, seconds: float, alerts: int, alertname: str = "
 
 
 if __name__ == "__main__":
-    port, clients, seconds, alerts = sys.argv[1:5]
-    print(json.dumps(run(int(port), int(clients), float(seconds), int(alerts))))
+    port, clients, seconds, alerts, *named = sys.argv[1:]
+    print(json.dumps(run(int(port), int(clients), float(seconds), int(alerts), *named)))

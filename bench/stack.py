@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -134,8 +134,19 @@ class Stack:
 
 
 @contextmanager
-def stack(database_url: str, folder: Path, provider_url: str, *, more: str = "") -> Iterator[Stack]:
-    """`firedoor up`, ready to take alerts; ended by SIGINT. `more` is added to its policy."""
+def stack(
+    database_url: str,
+    folder: Path,
+    provider_url: str,
+    *,
+    more: str = "",
+    told: Mapping[str, str] | None = None,
+    group: Path | None = None,
+) -> Iterator[Stack]:
+    """`firedoor up`, ready to take alerts; ended by SIGINT. `more` is added to its policy, `told` to its environment.
+
+    `group` is the list of processes of the control group that it is to run in.
+    """
     (folder / "firedoor.yaml").write_text(POLICY.replace("PROVIDER", provider_url) + more)
     (folder / "runbooks").mkdir(exist_ok=True)
     (folder / "runbooks" / "measured.md").write_text(RUNBOOK)
@@ -148,9 +159,12 @@ def stack(database_url: str, folder: Path, provider_url: str, *, more: str = "")
         "FIREDOOR_RUNBOOKS": str(folder / "runbooks"),
         "FIREDOOR_DATABASE_URL": database_url,
         "FIREDOOR_ALERTMANAGER_TOKEN": TOKEN,
+        **(told or {}),
     }
     with (folder / "up.log").open("wb") as log:
         words = [sys.executable, "-m", "firedoor", "up"]
+        if group is not None:
+            words = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group), *words]
         process = subprocess.Popen(words, env=environ, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
     try:
         wait_until_ready(port, process, folder)

@@ -26,10 +26,11 @@ from webhooks.spool import Spool
 from worker.asking import ask
 from worker.beside import BESIDE
 from worker.channels import Channel, build
-from worker.keeping import Actor, Keeper
+from worker.keeping import Keeper
 from worker.receipts import Receipts
 from worker.sending import Sender, channels_of
 from worker.taking import Taker
+from worker.trying import Actor
 from worker.updating import Updater
 
 log = structlog.get_logger()

@@ -32,7 +32,7 @@ class Provider:
 
 def test_acknowledging_against_escalations_that_fall_due(desk: Desk) -> None:
     provider = Provider()
-    desk.house.keeper.actors = {"send": provider}
+    desk.house.keeper.actors["send"] = provider
     names = [desk.api("POST", "/incidents", expect=201, title=f"No {n}", severity="P2")["id"] for n in range(INCIDENTS)]
     random.Random(17).shuffle(names)
     desk.clock.set(desk.clock.now() + (desk.house.book().policy.escalation.paths["P2"][0].after))

@@ -30,7 +30,7 @@ SHARED = {"alertname": "Shared", "service": "mail", "severity": "info"}  # in ev
 @pytest.fixture
 def busy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk whose messages go nowhere, where a silence ends in steps of four alerts."""
-    desk.house.keeper.actors = {"send": lambda prepared, row, attempt: Outcome("yes", channel="phone")}
+    desk.house.keeper.actors["send"] = lambda prepared, row, attempt: Outcome("yes", channel="phone")
     monkeypatch.setattr("incidents.silences.AT_ONCE", 4)
     return desk
 

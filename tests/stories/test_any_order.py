@@ -118,7 +118,7 @@ def end(desk: Desk) -> None:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, ids=["model"])  # a model, not a story: once
 def test_any_order_keeps_what_must_always_hold(desk: Desk) -> None:
     provider = Provider(desk)
-    desk.house.keeper.actors = {"send": provider}
+    desk.house.keeper.actors["send"] = provider
     numbers = itertools.count()
 
     @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -22,55 +22,66 @@ TYPED = ("login", "name", "person", "role")
 def account_pages(frame: Frame) -> Blueprint:
     """`/accounts`, and what is done to one of them."""
     blueprint = Blueprint("accounts", __name__)
-
-    @blueprint.get("/accounts")
-    def all_of_them() -> Response:
-        return accounts_page(frame)
-
-    @blueprint.post("/accounts")
-    def add() -> Response:
-        typed = {name: request.form.get(name, "").strip() for name in TYPED}
-        teams, by, book = request.form.getlist("team"), frame.actor(), frame.book()
-        return _do(frame, lambda work: accounts.add(
-            work.session, typed["login"], role=typed["role"], person=typed["person"] or None, name=typed["name"],
-            teams=teams, by=by, book=book, now=work.now,
-        ), f"{typed['login']} has an account. Give them a sign-in link.")  # fmt: skip
-
-    @blueprint.post("/accounts/<login>/role")
-    def change(login: str) -> Response:
-        role, person = request.form.get("role", ""), request.form.get("person", "").strip() or None
-        teams, by, book = request.form.getlist("team"), frame.actor(), frame.book()
-        return _do(frame, lambda work: accounts.change(
-            work.session, login, role=role, person=person, teams=teams, by=by, book=book, now=work.now
-        ), f"{login} is {role} now, and signs in again.")  # fmt: skip
-
-    @blueprint.post("/accounts/<login>/disable")
-    def disable(login: str) -> Response:
-        by = frame.actor()
-        return _do(frame, lambda work: accounts.disable(work.session, login, by=by, now=work.now),
-                   f"{login} is disabled: sessions, links and tokens are over.")  # fmt: skip
-
-    @blueprint.post("/accounts/<login>/enable")
-    def enable(login: str) -> Response:
-        by = frame.actor()
-        return _do(frame, lambda work: accounts.enable(work.session, login, by=by, now=work.now),
-                   f"{login} may come in again.")  # fmt: skip
-
-    @blueprint.post("/accounts/<login>/password")
-    def forget_password(login: str) -> Response:
-        by = frame.actor()
-        return _do(frame, lambda work: accounts.set_password(work.session, login, None, by=by, now=work.now),
-                   f"{login} has no password any more, and signs in by a link.")  # fmt: skip
-
-    @blueprint.post("/accounts/<login>/signin")
-    def link(login: str) -> Response:
-        by, token = frame.actor(), new_token()
-        frame.database.perform(lambda work: _make_link(work, login, token, by))
-        return accounts_page(frame, fresh=f"{frame.public_url}/signin?token={token}", of=login, status=201)
-
+    frame.serve(
+        blueprint,
+        {
+            "GET /accounts": all_of_them,
+            "POST /accounts": add,
+            "POST /accounts/<login>/role": change,
+            "POST /accounts/<login>/disable": disable,
+            "POST /accounts/<login>/enable": enable,
+            "POST /accounts/<login>/password": forget_password,
+            "POST /accounts/<login>/signin": link,
+        },
+    )
     frame.guard_sign_in(blueprint, needs="accounts", acts="accounts")
     frame.guard_errors(blueprint)
     return blueprint
+
+
+def all_of_them(frame: Frame) -> Response:
+    return accounts_page(frame)
+
+
+def add(frame: Frame) -> Response:
+    typed = {name: request.form.get(name, "").strip() for name in TYPED}
+    teams, by, book = request.form.getlist("team"), frame.actor(), frame.book()
+    return _do(frame, lambda work: accounts.add(
+        work.session, typed["login"], role=typed["role"], person=typed["person"] or None, name=typed["name"],
+        teams=teams, by=by, book=book, now=work.now,
+    ), f"{typed['login']} has an account. Give them a sign-in link.")  # fmt: skip
+
+
+def change(frame: Frame, login: str) -> Response:
+    role, person = request.form.get("role", ""), request.form.get("person", "").strip() or None
+    teams, by, book = request.form.getlist("team"), frame.actor(), frame.book()
+    return _do(frame, lambda work: accounts.change(
+        work.session, login, role=role, person=person, teams=teams, by=by, book=book, now=work.now
+    ), f"{login} is {role} now, and signs in again.")  # fmt: skip
+
+
+def disable(frame: Frame, login: str) -> Response:
+    by = frame.actor()
+    return _do(frame, lambda work: accounts.disable(work.session, login, by=by, now=work.now),
+               f"{login} is disabled: sessions, links and tokens are over.")  # fmt: skip
+
+
+def enable(frame: Frame, login: str) -> Response:
+    by = frame.actor()
+    return _do(frame, lambda work: accounts.enable(work.session, login, by=by, now=work.now),
+               f"{login} may come in again.")  # fmt: skip
+
+
+def forget_password(frame: Frame, login: str) -> Response:
+    by = frame.actor()
+    return _do(frame, lambda work: accounts.set_password(work.session, login, None, by=by, now=work.now),
+               f"{login} has no password any more, and signs in by a link.")  # fmt: skip
+
+
+def link(frame: Frame, login: str) -> Response:
+    by, token = frame.actor(), new_token()
+    frame.database.perform(lambda work: _make_link(work, login, token, by))
+    return accounts_page(frame, fresh=f"{frame.public_url}/signin?token={token}", of=login, status=201)
 
 
 def _make_link(work: Work, login: str, token: str, by: Actor) -> None:

@@ -30,56 +30,67 @@ WHERE = {
 def deeds(frame: Frame) -> Blueprint:
     """Everything that a POST does."""
     blueprint = Blueprint("deeds", __name__)
-
-    @blueprint.post("/i/<name>/<verb>")
-    def press(name: str, verb: str) -> Response:
-        if verb not in verbs.VERBS or verb == "step":
-            raise NotFound(f"There is no verb “{verb}”. Nothing was done.")
-        return press_verb(frame, name, verb, fields_of((*verbs.VERBS[verb].fields, "note")))
-
-    @blueprint.post("/i/<name>/steps/<int(max=100000):n>")
-    def step(name: str, n: int) -> Response:
-        return press_verb(frame, name, "step", {**fields_of(("outcome", "reason")), "n": str(n)})
-
-    @blueprint.post("/alerts/<int(max=9223372036854775807):alert_id>/open")
-    def open_alert(alert_id: int) -> Response:
-        return do(
-            frame, "open_alert", alert_id, fields=fields_of(("severity",)),
-            refused=lambda work, no: alert_answer(frame, work, alert_id, status=no.status, refusal=no.sentence),
-        )  # fmt: skip
-
-    @blueprint.post("/declare")
-    def declare() -> Response:
-        typed = {name: request.form.get(name, "").strip() for name in DECLARED}
-        return do(
-            frame, "declare", fields=typed,
-            refused=lambda work, no: declare_page(frame, work.now, typed, status=no.status, refusal=no.sentence),
-        )  # fmt: skip
-
-    @blueprint.post("/shadow/golive")
-    def golive() -> Response:
-        return do(
-            frame, "golive", fields=fields_of(("name",)),
-            refused=lambda work, no: shadow_page(frame, work, status=no.status, refusal=no.sentence),
-        )  # fmt: skip
-
-    @blueprint.post("/resume")
-    def resume() -> Response:
-        return do(
-            frame, "resume", fields=fields_of(("reason",)),
-            refused=lambda work, no: put_aside_page(frame, work, status=no.status, refusal=no.sentence),
-        )  # fmt: skip
-
-    @blueprint.post("/inbox/<int(max=9223372036854775807):delivery>/replay")
-    def replay(delivery: int) -> Response:
-        return do(
-            frame, "replay", delivery, fields={},
-            refused=lambda work, no: put_aside_page(frame, work, status=no.status, refusal=no.sentence),
-        )  # fmt: skip
-
+    frame.serve(
+        blueprint,
+        {
+            "POST /i/<name>/<verb>": press,
+            "POST /i/<name>/steps/<int(max=100000):n>": step,
+            "POST /alerts/<int(max=9223372036854775807):alert_id>/open": open_alert,
+            "POST /declare": declare,
+            "POST /shadow/golive": golive,
+            "POST /resume": resume,
+            "POST /inbox/<int(max=9223372036854775807):delivery>/replay": replay,
+        },
+    )
     frame.guard_sign_in(blueprint)
     frame.guard_errors(blueprint)
     return blueprint
+
+
+def press(frame: Frame, name: str, verb: str) -> Response:
+    if verb not in verbs.VERBS or verb == "step":
+        raise NotFound(f"There is no verb “{verb}”. Nothing was done.")
+    return press_verb(frame, name, verb, fields_of((*verbs.VERBS[verb].fields, "note")))
+
+
+def step(frame: Frame, name: str, n: int) -> Response:
+    return press_verb(frame, name, "step", {**fields_of(("outcome", "reason")), "n": str(n)})
+
+
+def open_alert(frame: Frame, alert_id: int) -> Response:
+    return do(
+        frame, "open_alert", alert_id, fields=fields_of(("severity",)),
+        refused=lambda work, no: alert_answer(frame, work, alert_id, status=no.status, refusal=no.sentence),
+    )  # fmt: skip
+
+
+def declare(frame: Frame) -> Response:
+    typed = {name: request.form.get(name, "").strip() for name in DECLARED}
+    return do(
+        frame, "declare", fields=typed,
+        refused=lambda work, no: declare_page(frame, work.now, typed, status=no.status, refusal=no.sentence),
+    )  # fmt: skip
+
+
+def golive(frame: Frame) -> Response:
+    return do(
+        frame, "golive", fields=fields_of(("name",)),
+        refused=lambda work, no: shadow_page(frame, work, status=no.status, refusal=no.sentence),
+    )  # fmt: skip
+
+
+def resume(frame: Frame) -> Response:
+    return do(
+        frame, "resume", fields=fields_of(("reason",)),
+        refused=lambda work, no: put_aside_page(frame, work, status=no.status, refusal=no.sentence),
+    )  # fmt: skip
+
+
+def replay(frame: Frame, delivery: int) -> Response:
+    return do(
+        frame, "replay", delivery, fields={},
+        refused=lambda work, no: put_aside_page(frame, work, status=no.status, refusal=no.sentence),
+    )  # fmt: skip
 
 
 def press_verb(frame: Frame, name: str, verb: str, fields: dict[str, Any]) -> Response:

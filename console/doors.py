@@ -23,63 +23,68 @@ WRONG = "This login and this password do not belong together. You are not signed
 def doors(frame: Frame) -> Blueprint:
     """`/signin` and `/signout`."""
     blueprint = Blueprint("doors", __name__)
-    sessions = frame.sessions
-
-    @blueprint.get("/signin")
-    def ask() -> Response:
-        token = request.args.get("token", "")
-        holder = sessions.whose(token) if token else None
-        if holder is None:
-            wanted = own_path(request.args.get("next", ""))
-            return frame.ask_to_sign_in(200, token=token, signed_out="out" in request.args, wanted=wanted)
-        name = holder.actor(frame.book(), "console").name
-        return frame.ask_to_sign_in(200, good=True, token=token, name=name)
-
-    @blueprint.post("/signin")
-    def sign_in() -> Response:
-        if not sessions.is_own_origin(request):
-            return frame.error("foreign_form", 403)
-        if "login" in request.form:
-            return by_password()
-        token = request.form.get("token", "")
-        fresh = sessions.begin(token, request.cookies.get(sessions.cookie)) if token else None
-        if fresh is None:
-            return frame.ask_to_sign_in(401, token=token or "missing")
-        return sessions.give(frame.go("/"), fresh)
-
-    def by_password() -> Response:
-        login, password = request.form.get("login", "").strip()[:200], request.form.get("password", "")
-        wanted = own_path(request.form.get("next", ""))
-        of = address_of(request)
-        wait = frame.database.perform(lambda work: throttle.tried(work.session, login, of, now=work.now))
-        if wait is not None:
-            return frame.ask_to_sign_in(429, fault=_too_many(wait), login=login, wanted=wanted)
-        with frame.database.read() as work:
-            account = accounts.look_up(work.session, login)
-        stored = account.password_hash if account is not None and account.disabled_at is None else None
-        if not is_password(stored, password) or account is None:  # outside of any transaction: it takes its time
-            frame.database.perform(lambda work: _note_refusal(work, account.login if account is not None else None, of))
-            return frame.ask_to_sign_in(401, fault=WRONG, login=login, wanted=wanted)
-
-        def begin(work: Work) -> str:
-            throttle.forget(work.session, login)
-            return sessions.fresh(work, account.login, how="password", replaced=request_cookie)
-
-        request_cookie = request.cookies.get(sessions.cookie)
-        return sessions.give(frame.go(wanted), frame.database.perform(begin))
-
-    @blueprint.post("/signout")
-    def sign_out() -> Response:
-        token = request.cookies.get(sessions.cookie)
-        if token and sessions.is_own_form(request, sessions.csrf(token)):
-            sessions.end(token)
-            return sessions.take_back(frame.go("/signin?out"))
-        return frame.error("foreign_form", 403)
-
+    frame.serve(blueprint, {"GET /signin": ask, "POST /signin": sign_in, "POST /signout": sign_out})
     frame.guard_errors(blueprint)
     blueprint.app_errorhandler(404)(partial(_lost, frame))
     blueprint.app_errorhandler(405)(partial(_lost, frame))
     return blueprint
+
+
+def ask(frame: Frame) -> Response:
+    """The page with every way in; a good link says whom it signs in."""
+    token = request.args.get("token", "")
+    holder = frame.sessions.whose(token) if token else None
+    if holder is None:
+        wanted = own_path(request.args.get("next", ""))
+        return frame.ask_to_sign_in(200, token=token, signed_out="out" in request.args, wanted=wanted)
+    name = holder.actor(frame.book(), "console").name
+    return frame.ask_to_sign_in(200, good=True, token=token, name=name)
+
+
+def sign_in(frame: Frame) -> Response:
+    if not frame.sessions.is_own_origin(request):
+        return frame.error("foreign_form", 403)
+    return _by_password(frame) if "login" in request.form else _by_link(frame)
+
+
+def sign_out(frame: Frame) -> Response:
+    sessions = frame.sessions
+    token = request.cookies.get(sessions.cookie)
+    if token and sessions.is_own_form(request, sessions.csrf(token)):
+        sessions.end(token)
+        return sessions.take_back(frame.go("/signin?out"))
+    return frame.error("foreign_form", 403)
+
+
+def _by_link(frame: Frame) -> Response:
+    token = request.form.get("token", "")
+    fresh = frame.sessions.begin(token, request.cookies.get(frame.sessions.cookie)) if token else None
+    if fresh is None:
+        return frame.ask_to_sign_in(401, token=token or "missing")
+    return frame.sessions.give(frame.go("/"), fresh)
+
+
+def _by_password(frame: Frame) -> Response:
+    """Each try is counted before it is looked at."""
+    login, password = request.form.get("login", "").strip()[:200], request.form.get("password", "")
+    wanted, of = own_path(request.form.get("next", "")), address_of(request)
+    wait = frame.database.perform(lambda work: throttle.tried(work.session, login, of, now=work.now))
+    if wait is not None:
+        return frame.ask_to_sign_in(429, fault=_too_many(wait), login=login, wanted=wanted)
+    with frame.database.read() as work:
+        account = accounts.look_up(work.session, login)
+    stored = account.password_hash if account is not None and account.disabled_at is None else None
+    if not is_password(stored, password) or account is None:  # outside of any transaction: it takes its time
+        frame.database.perform(lambda work: _note_refusal(work, account.login if account is not None else None, of))
+        return frame.ask_to_sign_in(401, fault=WRONG, login=login, wanted=wanted)
+    replaced = request.cookies.get(frame.sessions.cookie)
+    fresh = frame.database.perform(lambda work: _begin(frame, work, login, account.login, replaced))
+    return frame.sessions.give(frame.go(wanted), fresh)
+
+
+def _begin(frame: Frame, work: Work, typed: str, login: str, replaced: str | None) -> str:
+    throttle.forget(work.session, typed)
+    return frame.sessions.fresh(work, login, how="password", replaced=replaced)
 
 
 def own_path(text: str) -> str:

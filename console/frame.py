@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,7 @@ from ports.tokens import new_token
 from templates.render import render
 
 SAID = "firedoor-said"  # what the last press did, shown once on the next page
+View = Callable[..., Response]  # of the frame, and of the parts of its address by name
 
 
 class Frame:
@@ -59,6 +61,12 @@ class Frame:
         self.has_provider = has_provider
         self.sessions = Sessions(database, secret, public_url, lambda: book().policy.signin.session)
         self._said = URLSafeSerializer(secret, salt="said")
+
+    def serve(self, blueprint: Blueprint, views: Mapping[str, View]) -> None:
+        """`{"GET /i/<name>": incident}`: what answers at each address of the blueprint."""
+        for asked, view in views.items():
+            method, address = asked.split(" ")
+            blueprint.add_url_rule(address, view.__name__, partial(view, self), methods=[method])
 
     # --- answers ---
 

@@ -20,34 +20,39 @@ MOST_ALERTS = 20  # of one payload, shown
 
 
 def library(frame: Frame, blueprint: Blueprint) -> None:
-    @blueprint.get("/runbooks")
-    def runbooks() -> Response:
-        with frame.database.read() as work:
-            return library_page(frame, work)
+    frame.serve(
+        blueprint,
+        {"GET /runbooks": runbooks, "POST /runbooks": would_this_fire, "GET /runbooks/<name>": runbook},
+    )
 
-    @blueprint.post("/runbooks")
-    def would_this_fire() -> Response:
-        payload, source = request.form.get("payload", "")[:MOST_PASTED], request.form.get("source", "")
-        with frame.database.read() as work:
-            try:
-                found = _simulated(frame, work, source, payload)
-            except FiredoorError as wrong:
-                return library_page(frame, work, payload, source, status=422, refusal=wrong.sentence)
-            return library_page(frame, work, payload, source, found=found)
 
-    @blueprint.get("/runbooks/<name>")
-    def runbook(name: str) -> Response:
-        found = frame.book().runbooks.get(name)
-        if found is None:
-            raise NotFound(f"There is no runbook “{name}” in the library now.")
-        return frame.show(
-            "console/runbook.html",
-            now=frame.database.clock.now(),
-            runbook=found,
-            when=[silences.written((clause,)) for clause in found.when],
-            steps=found.worklist(),
-            prose=as_html(found.body.lstrip().removeprefix(f"# {found.title}\n")),  # the page has it on top
-        )
+def runbooks(frame: Frame) -> Response:
+    with frame.database.read() as work:
+        return library_page(frame, work)
+
+
+def would_this_fire(frame: Frame) -> Response:
+    payload, source = request.form.get("payload", "")[:MOST_PASTED], request.form.get("source", "")
+    with frame.database.read() as work:
+        try:
+            found = _simulated(frame, work, source, payload)
+        except FiredoorError as wrong:
+            return library_page(frame, work, payload, source, status=422, refusal=wrong.sentence)
+        return library_page(frame, work, payload, source, found=found)
+
+
+def runbook(frame: Frame, name: str) -> Response:
+    found = frame.book().runbooks.get(name)
+    if found is None:
+        raise NotFound(f"There is no runbook “{name}” in the library now.")
+    return frame.show(
+        "console/runbook.html",
+        now=frame.database.clock.now(),
+        runbook=found,
+        when=[silences.written((clause,)) for clause in found.when],
+        steps=found.worklist(),
+        prose=as_html(found.body.lstrip().removeprefix(f"# {found.title}\n")),  # the page has it on top
+    )
 
 
 def library_page(

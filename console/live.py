@@ -80,27 +80,38 @@ class Look:
 def live(frame: Frame, watch: Watch) -> Blueprint:
     """`/live` for the lists, `/i/<name>/live` for one incident."""
     blueprint = Blueprint("live", __name__)
-    renderings = Renderings(frame, watch)
+    addresses = Addresses(frame, watch)
+    blueprint.get("/live")(addresses.lists)
+    blueprint.get("/i/<name>/live")(addresses.incident)
+    frame.guard_sign_in(blueprint)
+    frame.guard_errors(blueprint)
+    return blueprint
 
-    @blueprint.get("/live")
-    def lists() -> Response:
+
+class Addresses:
+    """What the two of them answer."""
+
+    def __init__(self, frame: Frame, watch: Watch) -> None:
+        self._frame = frame
+        self._watch = watch
+        self._renderings = Renderings(frame, watch)
+
+    def lists(self) -> Response:
         page = LISTS.get(request.args.get("page", "home"))
         if page is None:
             raise NotFound("There is no such list.")
+        frame = self._frame
         with frame.database.read() as work:
             stamp = stamps(work.session, [LIST])[LIST]
         look = Look(
-            LIST,
-            "/wall" if page is wall_page else "/",
-            g.signed_in,
-            liked(),
+            LIST, "/wall" if page is wall_page else "/", g.signed_in, liked(),
             lambda work: page(frame, work),
             lambda work: (),
-        )
-        return answer(renderings, watch, look, stamp)
+        )  # fmt: skip
+        return answer(self._renderings, self._watch, look, stamp)
 
-    @blueprint.get("/i/<name>/live")
-    def incident(name: str) -> Response:
+    def incident(self, name: str) -> Response:
+        frame = self._frame
         with frame.database.read() as work:
             topic = store.find_incident(work.session, name).id
             stamp = stamps(work.session, [topic])[topic]
@@ -109,11 +120,7 @@ def live(frame: Frame, watch: Watch) -> Blueprint:
             lambda work: incident_answer(frame, work, name),
             lambda work: involved(work, topic),
         )  # fmt: skip
-        return answer(renderings, watch, look, stamp)
-
-    frame.guard_sign_in(blueprint)
-    frame.guard_errors(blueprint)
-    return blueprint
+        return answer(self._renderings, self._watch, look, stamp)
 
 
 def shown_query() -> str:

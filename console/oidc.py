@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
-from typing import Any
 
 from flask import Blueprint, Response, redirect, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -23,55 +21,67 @@ LOST = "The way back from the identity provider was not this browser's, or took 
 def oidc(frame: Frame, provider: Provider, secret: str) -> Blueprint:
     """`/signin/oidc` and the way back."""
     blueprint = Blueprint("oidc", __name__)
-    sealed = URLSafeTimedSerializer(secret, salt="oidc")
-    sessions = frame.sessions
-    cookie = "__Host-firedoor-oidc" if sessions.secure else "firedoor-oidc"
+    way = Way(frame, provider, secret)
+    blueprint.get("/signin/oidc")(way.begin)
+    blueprint.get("/signin/oidc/back")(way.back)
+    frame.guard_errors(blueprint)
+    return blueprint
 
-    @blueprint.get("/signin/oidc")
-    def begin() -> Response:
+
+class Way:
+    """To the identity provider and back. A sealed cookie is what only this browser has."""
+
+    def __init__(self, frame: Frame, provider: Provider, secret: str) -> None:
+        self._frame = frame
+        self._provider = provider
+        self._sealed = URLSafeTimedSerializer(secret, salt="oidc")
+        self._cookie = "__Host-firedoor-oidc" if frame.sessions.secure else "firedoor-oidc"
+
+    def begin(self) -> Response:
         try:
-            begun = provider.begin(frame.database.clock.now())
+            begun = self._provider.begin(self._frame.database.clock.now())
         except NotSignedIn as why:
-            return frame.ask_to_sign_in(502, fault=str(why))
+            return self._frame.ask_to_sign_in(502, fault=str(why))
         kept = [begun.state, begun.nonce, begun.verifier, own_path(request.args.get("next", ""))]
         answer = redirect(begun.url, 302)
         answer.set_cookie(
-            cookie, str(sealed.dumps(kept)), max_age=LASTS, path="/", httponly=True, secure=sessions.secure,
-            samesite="Lax",
+            self._cookie, str(self._sealed.dumps(kept)), max_age=LASTS, path="/", httponly=True,
+            secure=self._frame.sessions.secure, samesite="Lax",
         )  # fmt: skip
         return answer  # type: ignore[return-value]  # werkzeug's Response; Flask's own adds nothing here
 
-    @blueprint.get("/signin/oidc/back")
-    def back() -> Response:
+    def back(self) -> Response:
         try:
-            state, nonce, verifier, wanted = sealed.loads(request.cookies.get(cookie, ""), max_age=LASTS)
+            state, nonce, verifier, wanted = self._sealed.loads(request.cookies.get(self._cookie, ""), max_age=LASTS)
         except (BadSignature, ValueError):
-            return refused(LOST)
+            return self._refused(LOST)
         if not hmac.compare_digest(state.encode(), request.args.get("state", "").encode()):
-            return refused(LOST)
+            return self._refused(LOST)
         if not (code := request.args.get("code", "")):
-            return refused("The identity provider signed nobody in. You are not signed in.")
+            return self._refused("The identity provider signed nobody in. You are not signed in.")
         try:
-            claims = provider.finish(code, verifier=verifier, nonce=nonce, now=frame.database.clock.now())
-            replaced = request.cookies.get(sessions.cookie)
-            fresh = frame.database.perform(lambda work: enter(work, claims, replaced))
+            fresh = self._enter(code, verifier=verifier, nonce=nonce)
         except NotSignedIn as why:
-            return refused(str(why))
+            return self._refused(str(why))
         except Refused as why:
-            return refused(why.sentence, why.status)
-        answer = sessions.give(frame.go(wanted), fresh)
-        answer.delete_cookie(cookie, path="/", secure=sessions.secure, httponly=True, samesite="Lax")
+            return self._refused(why.sentence, why.status)
+        return self._used_up(self._frame.sessions.give(self._frame.go(wanted), fresh))
+
+    def _enter(self, code: str, *, verifier: str, nonce: str) -> str:
+        """A session of the account that the provider's claims vouch for."""
+        frame, replaced = self._frame, request.cookies.get(self._frame.sessions.cookie)
+        claims = self._provider.finish(code, verifier=verifier, nonce=nonce, now=frame.database.clock.now())
+
+        def enter(work: Work) -> str:
+            account = vouching.account_of(work.session, claims, book=frame.book(), now=work.now)
+            return frame.sessions.fresh(work, account.login, how="provider", replaced=replaced)
+
+        return frame.database.perform(enter)
+
+    def _refused(self, why: str, status: int = 401) -> Response:
+        return self._used_up(self._frame.ask_to_sign_in(status, fault=why))
+
+    def _used_up(self, answer: Response) -> Response:
+        """Whatever became of it: a second try begins anew."""
+        answer.delete_cookie(self._cookie, path="/", secure=self._frame.sessions.secure, httponly=True, samesite="Lax")
         return answer
-
-    def enter(work: Work, claims: Mapping[str, Any], replaced: str | None) -> str:
-        account = vouching.account_of(work.session, claims, book=frame.book(), now=work.now)
-        return sessions.fresh(work, account.login, how="provider", replaced=replaced)
-
-    def refused(why: str, status: int = 401) -> Response:
-        """Used up, whatever became of it: a second try begins anew."""
-        answer = frame.ask_to_sign_in(status, fault=why)
-        answer.delete_cookie(cookie, path="/", secure=sessions.secure, httponly=True, samesite="Lax")
-        return answer
-
-    frame.guard_errors(blueprint)
-    return blueprint

@@ -8,8 +8,8 @@ from flask import Blueprint, Response, g, request
 
 from console.frame import Frame
 from incidents import accounts, apitokens, permissions, throttle
-from incidents.accounts import Holder
 from incidents.errors import Refused
+from incidents.press import Actor
 from ports.database import Work
 from ports.passwords import fault_of, hash_password, is_password
 from ports.tokens import hash_token, new_token
@@ -22,54 +22,48 @@ LASTS = {"90": "90 days", "365": "a year", "": "until it is revoked"}
 def own(frame: Frame) -> Blueprint:
     """`/password` and `/tokens`."""
     blueprint = Blueprint("own", __name__)
-
-    @blueprint.get("/password")
-    def password() -> Response:
-        return password_page(frame)
-
-    @blueprint.post("/password")
-    def change_password() -> Response:
-        present, wanted = request.form.get("present", ""), request.form.get("wanted", "")
-        holder: Holder = g.signed_in.holder
-        fault = _fault(frame, holder.login, present, wanted, request.form.get("again", ""))
-        if fault:
-            return password_page(frame, status=422, refusal=fault)
-        hashed, by = hash_password(wanted), frame.actor()  # outside of any transaction: it takes its time
-
-        def change(work: Work) -> str:
-            """Every session ends with the password that began it; this browser gets a new one."""
-            accounts.set_password(work.session, holder.login, hashed, by=by, now=work.now)
-            return frame.sessions.fresh(work, holder.login, how="password change")
-
-        fresh = frame.database.perform(change)
-        return frame.sessions.give(frame.go("/", "Your password is changed. Your other sessions are over."), fresh)
-
-    @blueprint.get("/tokens")
-    def tokens() -> Response:
-        return tokens_page(frame)
-
-    @blueprint.post("/tokens")
-    def make() -> Response:
-        by, token, name = frame.actor(), new_token(), request.form.get("name", "")
-        scope, lasts = request.form.get("scope", ""), request.form.get("days", "")
-        try:
-            frame.database.perform(lambda work: apitokens.make(
-                work.session, by.login, hash_token(token), name=name, scopes=[scope],
-                days=int(lasts) if lasts in LASTS and lasts else None, by=by, now=work.now,
-            ))  # fmt: skip
-        except Refused as refused:
-            return tokens_page(frame, status=refused.status, refusal=refused.sentence)
-        return tokens_page(frame, fresh=token, status=201)
-
-    @blueprint.post("/tokens/<int(max=9223372036854775807):token_id>/revoke")
-    def revoke(token_id: int) -> Response:
-        by = frame.actor()
-        frame.database.perform(lambda work: apitokens.revoke(work.session, token_id, by=by, now=work.now))
-        return frame.go("/tokens", f"Token {token_id} is revoked: it opens nothing any more.")
-
+    frame.serve(
+        blueprint,
+        {
+            "GET /password": password_page,
+            "POST /password": change_password,
+            "GET /tokens": tokens_page,
+            "POST /tokens": make_token,
+            "POST /tokens/<int(max=9223372036854775807):token_id>/revoke": revoke_token,
+        },
+    )
     frame.guard_sign_in(blueprint, acts="own_tokens")
     frame.guard_errors(blueprint)
     return blueprint
+
+
+# --- the password ---
+
+
+def password_page(frame: Frame, *, status: int = 200, refusal: str = "") -> Response:
+    login = frame.actor().login
+    with frame.database.read() as work:
+        has_one = accounts.find(work.session, login).password_hash is not None
+        return frame.show(
+            "console/password.html", now=work.now, status=status, refusal=refusal, has_one=has_one, login=login
+        )
+
+
+def change_password(frame: Frame) -> Response:
+    """Every session ends with the password that began it; this browser gets a new one."""
+    present, wanted = request.form.get("present", ""), request.form.get("wanted", "")
+    login, by = g.signed_in.holder.login, frame.actor()
+    fault = _fault(frame, login, present, wanted, request.form.get("again", ""))
+    if fault:
+        return password_page(frame, status=422, refusal=fault)
+    hashed = hash_password(wanted)  # outside of any transaction: it takes its time
+    fresh = frame.database.perform(lambda work: _changed(frame, work, login, hashed, by))
+    return frame.sessions.give(frame.go("/", "Your password is changed. Your other sessions are over."), fresh)
+
+
+def _changed(frame: Frame, work: Work, login: str, hashed: str, by: Actor) -> str:
+    accounts.set_password(work.session, login, hashed, by=by, now=work.now)
+    return frame.sessions.fresh(work, login, how="password change")
 
 
 def _fault(frame: Frame, login: str, present: str, wanted: str, again: str) -> str:
@@ -87,13 +81,7 @@ def _fault(frame: Frame, login: str, present: str, wanted: str, again: str) -> s
     return fault_of(wanted, login)
 
 
-def password_page(frame: Frame, *, status: int = 200, refusal: str = "") -> Response:
-    login = frame.actor().login
-    with frame.database.read() as work:
-        has_one = accounts.find(work.session, login).password_hash is not None
-        return frame.show(
-            "console/password.html", now=work.now, status=status, refusal=refusal, has_one=has_one, login=login
-        )
+# --- the API tokens ---
 
 
 def tokens_page(frame: Frame, *, status: int = 200, refusal: str = "", fresh: str = "") -> Response:
@@ -107,6 +95,25 @@ def tokens_page(frame: Frame, *, status: int = 200, refusal: str = "", fresh: st
             login=by.login, sees_all=sees_all, scopes=_scopes(by.role), lasts=LASTS, url=frame.public_url,
             typed={"name": request.form.get("name", "") if refusal else ""},
         )  # fmt: skip
+
+
+def make_token(frame: Frame) -> Response:
+    by, token, name = frame.actor(), new_token(), request.form.get("name", "")
+    scope, lasts = request.form.get("scope", ""), request.form.get("days", "")
+    try:
+        frame.database.perform(lambda work: apitokens.make(
+            work.session, by.login, hash_token(token), name=name, scopes=[scope],
+            days=int(lasts) if lasts in LASTS and lasts else None, by=by, now=work.now,
+        ))  # fmt: skip
+    except Refused as refused:
+        return tokens_page(frame, status=refused.status, refusal=refused.sentence)
+    return tokens_page(frame, fresh=token, status=201)
+
+
+def revoke_token(frame: Frame, token_id: int) -> Response:
+    by = frame.actor()
+    frame.database.perform(lambda work: apitokens.revoke(work.session, token_id, by=by, now=work.now))
+    return frame.go("/tokens", f"Token {token_id} is revoked: it opens nothing any more.")
 
 
 def _scopes(role: str) -> list[dict[str, Any]]:

@@ -21,37 +21,45 @@ SPANS = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days
 def pictures(frame: Frame) -> Blueprint:
     """`/i/<name>/picture` and its drawing, `/funnel` and its drawing."""
     blueprint = Blueprint("pictures", __name__)
-
-    @blueprint.get("/i/<name>/picture")
-    def incident(name: str) -> Response:
-        with frame.database.read() as work:
-            shown = picture(work.session, name, book=frame.book(), now=work.now)
-            return frame.show("console/picture.html", now=work.now, shown=shown, drawn=f"/i/{shown['id']}/timeline.svg")
-
-    @blueprint.get("/i/<name>/timeline.svg")
-    def timeline(name: str) -> Response:
-        book = frame.book()
-        with frame.database.read() as work:
-            shown = picture(work.session, name, book=book, now=work.now)
-        zone = zone_of(likings(request.cookies), book.policy.organisation.tz)
-        return _drawing("console/timeline.svg.html", swimlanes(shown, **_asked(), zone=zone))
-
-    @blueprint.get("/funnel")
-    def week() -> Response:
-        since = _span()
-        with frame.database.read() as work:
-            counted = funnel(work.session, since=work.now - SPANS[since], now=work.now)
-        return frame.show("console/funnel.html", now=counted["until"], counted=counted, since=since, spans=list(SPANS))
-
-    @blueprint.get("/funnel.svg")
-    def drawn_week() -> Response:
-        with frame.database.read() as work:
-            counted = funnel(work.session, since=work.now - SPANS[_span()], now=work.now)
-        return _drawing("console/funnel.svg.html", stages(counted, **_asked()))
-
+    frame.serve(
+        blueprint,
+        {
+            "GET /i/<name>/picture": incident,
+            "GET /i/<name>/timeline.svg": timeline,
+            "GET /funnel": week,
+            "GET /funnel.svg": drawn_week,
+        },
+    )
     frame.guard_sign_in(blueprint)
     frame.guard_errors(blueprint)
     return blueprint
+
+
+def incident(frame: Frame, name: str) -> Response:
+    with frame.database.read() as work:
+        shown = picture(work.session, name, book=frame.book(), now=work.now)
+        return frame.show("console/picture.html", now=work.now, shown=shown, drawn=f"/i/{shown['id']}/timeline.svg")
+
+
+def timeline(frame: Frame, name: str) -> Response:
+    book = frame.book()
+    with frame.database.read() as work:
+        shown = picture(work.session, name, book=book, now=work.now)
+    zone = zone_of(likings(request.cookies), book.policy.organisation.tz)
+    return _drawing("console/timeline.svg.html", swimlanes(shown, **_asked(), zone=zone))
+
+
+def week(frame: Frame) -> Response:
+    since = _span()
+    with frame.database.read() as work:
+        counted = funnel(work.session, since=work.now - SPANS[since], now=work.now)
+    return frame.show("console/funnel.html", now=counted["until"], counted=counted, since=since, spans=list(SPANS))
+
+
+def drawn_week(frame: Frame) -> Response:
+    with frame.database.read() as work:
+        counted = funnel(work.session, since=work.now - SPANS[_span()], now=work.now)
+    return _drawing("console/funnel.svg.html", stages(counted, **_asked()))
 
 
 def _span() -> str:

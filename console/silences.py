@@ -24,36 +24,44 @@ TYPED = ("matchers", "for", "reason", "starts_at")
 def silences(frame: Frame) -> Blueprint:
     """`/silences`, and one page for each of them."""
     blueprint = Blueprint("silences", __name__)
-
-    @blueprint.get("/silences")
-    def all_of_them() -> Response:
-        with frame.database.read() as work:
-            return list_page(frame, work, typed=_prefilled(work, request.args.get("alert", "")))
-
-    @blueprint.get("/silences/<int(max=9223372036854775807):silence_id>")
-    def one(silence_id: int) -> Response:
-        with frame.database.read() as work:
-            return silence_page(frame, work, silence_id)
-
-    @blueprint.post("/silences")
-    def ask() -> Response:
-        typed = {name: request.form.get(name, "").strip() for name in TYPED}
-        begins = _begin(typed["starts_at"], frame.zone())
-        return do(
-            frame, "silence", fields={**typed, "matchers": typed["matchers"].splitlines(), "starts_at": begins},
-            refused=lambda work, no: list_page(frame, work, typed=typed, status=no.status, refusal=no.sentence),
-        )  # fmt: skip
-
-    @blueprint.post("/silences/<int(max=9223372036854775807):silence_id>/lift")
-    def lift(silence_id: int) -> Response:
-        return do(
-            frame, "lift_silence", silence_id, fields={},
-            refused=lambda work, no: silence_page(frame, work, silence_id, status=no.status, refusal=no.sentence),
-        )  # fmt: skip
-
+    frame.serve(
+        blueprint,
+        {
+            "GET /silences": all_of_them,
+            "GET /silences/<int(max=9223372036854775807):silence_id>": one,
+            "POST /silences": ask,
+            "POST /silences/<int(max=9223372036854775807):silence_id>/lift": lift,
+        },
+    )
     frame.guard_sign_in(blueprint)
     frame.guard_errors(blueprint)
     return blueprint
+
+
+def all_of_them(frame: Frame) -> Response:
+    with frame.database.read() as work:
+        return list_page(frame, work, typed=_prefilled(work, request.args.get("alert", "")))
+
+
+def one(frame: Frame, silence_id: int) -> Response:
+    with frame.database.read() as work:
+        return silence_page(frame, work, silence_id)
+
+
+def ask(frame: Frame) -> Response:
+    typed = {name: request.form.get(name, "").strip() for name in TYPED}
+    begins = _begin(typed["starts_at"], frame.zone())
+    return do(
+        frame, "silence", fields={**typed, "matchers": typed["matchers"].splitlines(), "starts_at": begins},
+        refused=lambda work, no: list_page(frame, work, typed=typed, status=no.status, refusal=no.sentence),
+    )  # fmt: skip
+
+
+def lift(frame: Frame, silence_id: int) -> Response:
+    return do(
+        frame, "lift_silence", silence_id, fields={},
+        refused=lambda work, no: silence_page(frame, work, silence_id, status=no.status, refusal=no.sentence),
+    )  # fmt: skip
 
 
 def list_page(frame: Frame, work: Work, *, typed: dict[str, str], status: int = 200, refusal: str = "") -> Response:

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Row, func, select
 
 from incidents import holding, paging, store, tables
 from incidents.book import Book
+from incidents.claims import end
 from incidents.lifecycle import OPEN
-from incidents.promises import Bell, Wanted, cancel, end, make
+from incidents.promises import Bell, Wanted, cancel, make
 from incidents.units import spoken
 
 t = tables

@@ -13,10 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from incidents import asking, hearing, paging, promises, regrade, store, tables
+from incidents import asking, claims, hearing, paging, regrade, store, tables
 from incidents.book import Book
+from incidents.claims import end
 from incidents.lifecycle import OPEN
-from incidents.promises import Bell, Wanted, cancel, end, make
+from incidents.promises import Bell, Wanted, cancel, make
 
 t = tables
 NEWEST = 200  # a cascade is young: older openings are not looked at, however many are live
@@ -161,7 +162,7 @@ def cascade_due(session: Connection, row: Row[Any], book: Book, now: datetime) -
 
 def _look_again(session: Connection, row: Row[Any], *, now: datetime) -> None:
     again = now + LOOK_AGAIN
-    promises.release(session, row, now=now, next_try_at=again)
+    claims.release(session, row, now=now, next_try_at=again)
     session.execute(update(t.promise).where(t.promise.c.id == row.id).values(due_at=again))
 
 

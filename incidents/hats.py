@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Row, select
 
 from incidents import answers, asking, evidence, lifecycle, paging, store, tables
 from incidents.book import Book
+from incidents.claims import end
 from incidents.errors import Malformed, Refused
 from incidents.press import Press
-from incidents.promises import Bell, Wanted, cancel, end, make
+from incidents.promises import Bell, Wanted, cancel, make
 from incidents.words import names
 
 t = tables

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Row
 
 from incidents import escalation, hearing, paging, store, tables
 from incidents.book import Book
+from incidents.claims import end
 from incidents.lifecycle import OPEN
 from incidents.policykeys import LIVE
-from incidents.promises import Bell, end, make
+from incidents.promises import Bell, make
 from incidents.units import spoken
 from incidents.words import names
 

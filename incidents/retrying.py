@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, select, update
 
 from incidents import tables
-from incidents.promises import BACK_OFF, IS_DUE, Bell, Outcome, wait_after
+from incidents.claims import BACK_OFF, wait_after
+from incidents.promises import IS_DUE, Bell, Outcome
 
 t = tables
 ASKS_WITHIN = timedelta(seconds=8)  # somebody who waits for the channel finds out that it is back

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Row, func, select
 
 from incidents import answers, cascades, holding, paging, store, tables
 from incidents.book import Book
+from incidents.claims import end
 from incidents.lifecycle import CLOSED, OPEN, RESOLVED
-from incidents.promises import Bell, cancel, end
+from incidents.promises import Bell, cancel
 from incidents.units import spoken
 
 t = tables

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import oncall, promises, silences, tables
+from incidents import claims, oncall, silences, tables
 from incidents.alerts import FIRING
 from incidents.book import Book
 from incidents.decision import SUGGEST, Decided, facts_of_row
@@ -62,7 +62,7 @@ def suggestion_due(session: Connection, row: Row[Any], book: Book, now: datetime
         people |= {person} - {""}
         why_not = why or "nobody is on call for it, or it is in shadow"
     if not people:
-        promises.end(session, row, "cancelled", why=why_not, now=now)
+        claims.end(session, row, "cancelled", why=why_not, now=now)
         return []
     wanted = [
         Wanted(

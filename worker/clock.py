@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Row, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from incidents import audit, auditlog, heartbeats, promises
+from incidents import audit, auditlog, claims, heartbeats, promises
 from incidents.promises import Bell, Outcome
 from incidents.tables import counter, inbox, part, promise
 from ports.clock import Clock
@@ -140,7 +140,7 @@ class Ticker:
             intake = session.execute(_oldest_delivery(now)).first()
             return Look(
                 now=now,
-                expired=promises.expired(session, now=now, limit=AT_ONCE),
+                expired=claims.expired(session, now=now, limit=AT_ONCE),
                 due=promises.due(session, now=now, limit=AT_ONCE),
                 intake=intake.id if intake else None,
                 intake_late=intake is not None and intake.received_at <= now - INTAKE_LATE,
@@ -162,7 +162,7 @@ class Ticker:
         """What is dangerous and can be seen done is kept; the rest of it is parked, and a person is paged."""
         done = self.keeper.observe(rows)
         with self.database.work(wait=STORE_WAIT) as work:
-            bells, parked = promises.free_expired(work.session, now=work.now, done=done)
+            bells, parked = claims.free_expired(work.session, now=work.now, done=done)
             work.ring(bells)
             for row in parked:
                 log.warning("promise.parked", promise_id=row.id, incident_id=row.incident_id, kind=row.kind)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from incidents import promises, store
+from incidents import claims, store
 from incidents.promises import Bell, Outcome
 from ports.database import Work, is_store_down
 from worker.settling import done_alone
@@ -39,14 +39,14 @@ class Decider:
         internal = self.names
         if not internal:
             return 0
-        found = promises.candidates(
+        found = claims.candidates(
             work.session, now=work.now, lane=lane, kinds=internal, promise_id=promise_id, limit=min(limit, AT_ONCE)
         )
         if not found:
             return 0
         store.lock_incidents(work.session, (row.incident_id for row in found))
         ids = [row.id for row in found]
-        rows = promises.claim(work.session, now=work.now, lease=self.lease, among=ids, kinds=internal, limit=limit)
+        rows = claims.claim(work.session, now=work.now, lease=self.lease, among=ids, kinds=internal, limit=limit)
         if rows and not self._decide_together(work, rows, lane):
             for row in rows:
                 self._decide_alone(work, row, lane)
@@ -61,7 +61,7 @@ class Decider:
                     decide = self.kinds[row.kind].decide
                     assert decide is not None
                     bells.extend(decide(work.session, row, self.book(), work.now))
-                promises.end_decided(work.session, rows, now=work.now)
+                claims.end_decided(work.session, rows, now=work.now)
         except Exception as error:
             if is_store_down(error):
                 raise
@@ -76,9 +76,9 @@ class Decider:
 
         def decided(session: Connection) -> None:
             bells.extend(decide(session, row, self.book(), work.now))
-            promises.end(session, row, "kept", now=work.now)
+            claims.end(session, row, "kept", now=work.now)
 
         if done_alone(work.session, decided, "promise.decide_failed", row):
             work.ring(bell for bell in bells if bell.lane != lane)  # its own lane is being drained
         else:
-            promises.settle(work.session, row, Outcome("no", "our own fault; it is in the log"), now=work.now)
+            claims.settle(work.session, row, Outcome("no", "our own fault; it is in the log"), now=work.now)

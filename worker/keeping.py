@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, select
 
-from incidents import opening, promises
+from incidents import claims, opening, promises
 from incidents.promises import Bell, Outcome
 from incidents.tables import promise
 from ports.clock import Clock
@@ -182,7 +182,7 @@ class Keeper:
     def _claim_some(
         self, work: Work, lane: str, limit: int, *, promise_id: int | None = None, among: Collection[int] = ()
     ) -> list[Row[Any]]:
-        rows = promises.claim(
+        rows = claims.claim(
             work.session,
             now=work.now,
             lease=self._at_home().grip.first,
@@ -192,7 +192,7 @@ class Keeper:
             among=among,
             limit=limit,
         )
-        promises.grant_links(work.session, rows, lambda _row: secrets.token_urlsafe(12), now=work.now)
+        claims.grant_links(work.session, rows, lambda _row: secrets.token_urlsafe(12), now=work.now)
         return rows
 
     def _ring_for_the_rest(self, lane: str) -> None:

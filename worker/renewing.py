@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Row
 
-from incidents import promises
+from incidents import claims
 from ports.database import Database, StoreDown, Work
 
 log = structlog.get_logger("worker.renewing")
@@ -67,4 +67,4 @@ class Grip:
     def _renew(self, rows: list[Row[Any]], work: Work) -> None:
         for row in sorted(rows, key=lambda row: row.id):
             until = min(work.now + self.first, row.lease_until + self._longest)
-            promises.renew(work.session, row, until=until, now=work.now)
+            claims.renew(work.session, row, until=until, now=work.now)

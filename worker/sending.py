@@ -12,7 +12,8 @@ import structlog
 from sqlalchemy import Row
 
 from incidents.book import Book
-from incidents.promises import NotNow, Outcome, Prepared, wait_after
+from incidents.claims import wait_after
+from incidents.promises import NotNow, Outcome, Prepared
 from ports.tokens import Signer
 from templates import render
 from worker.channels import Channel, Message

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row
 
-from incidents import promises, shadow, store, storms
+from incidents import claims, shadow, store, storms
 from incidents.promises import Bell, Outcome
 from ports.database import Database, StoreDown, Work, is_store_down
 from worker.trying import Done, Ended, KeptBack, Kind
@@ -56,7 +56,7 @@ class Settler:
             outcome = Outcome("no", done.result.why, permanent=True)
         else:
             outcome = done.result
-            state = promises.settle(work.session, row, outcome, now=now)
+            state = claims.settle(work.session, row, outcome, now=now)
         if isinstance(done.result, KeptBack) and state is not None:
             why = done.result.why
             done_alone(work.session, lambda session: shadow.note(session, row, why, now=now), "shadow.untold", row)
@@ -68,9 +68,9 @@ class Settler:
         state: Any = ended.state
         if state in ("held", "released", "later"):
             again_at = now + ended.after if ended.after is not None else None
-            mine = promises.release(session, row, now=now, held=state == "held", next_try_at=again_at)
+            mine = claims.release(session, row, now=now, held=state == "held", next_try_at=again_at)
         else:
-            mine = promises.end(session, row, state, why=ended.why, now=now)
+            mine = claims.end(session, row, state, why=ended.why, now=now)
         return ended.state if mine else None
 
     def tell(self, work: Work, row: Row[Any], outcome: Outcome, state: str) -> None:

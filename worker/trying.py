@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import structlog
 from sqlalchemy import Row
 
-from incidents import promises, shadow
+from incidents import claims, shadow
 from incidents.policykeys import SHADOW
 from incidents.promises import Bell, NotNow, Outcome
 from ports.clock import Clock
@@ -118,7 +118,7 @@ class Trier:
             if shadow.keeps_back(work.session, row, prepared):
                 return KeptBack("cancelled", shadow.would_have(row, prepared, self.book()))
             if not row.dangerous and not prepared.facts.get("is_late"):  # its second provider has had no try yet
-                rest = promises.rest_due(work.session, row, now=work.now)
+                rest = claims.rest_due(work.session, row, now=work.now)
                 if rest is not None:
                     return Ended("later", "its last tries may all have arrived", rest)
         return prepared

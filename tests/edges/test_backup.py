@@ -18,7 +18,7 @@ import migrations
 from firedoor import backup
 from firedoor.cli import main
 from firedoor.settings import Settings
-from incidents import holdmode, promises, tables
+from incidents import claims, holdmode, promises, tables
 from incidents.promises import Wanted
 from ports.clock import SystemClock
 from ports.database import Database
@@ -222,7 +222,7 @@ def test_a_dangerous_act_that_was_under_way_is_parked_and_never_run_again(desk: 
     with desk.house.database.work() as work:
         wanted = Wanted("page", "lever:1", work.now, lane="act", dangerous=True)
         promises.make(work.session, [wanted], now=work.now)
-        promises.claim(work.session, now=work.now, lease=timedelta(seconds=20), lane="act")
+        claims.claim(work.session, now=work.now, lease=timedelta(seconds=20), lane="act")
 
     hold(desk)
     desk.forward(minutes=5)

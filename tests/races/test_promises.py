@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from incidents import promises
+from incidents import claims, promises
 from incidents.promises import Bell, Outcome, Wanted
 from incidents.tables import attempt, person_token, promise
 from ports.clock import SettableClock
@@ -27,7 +27,7 @@ def make(database: Database, *rows: Wanted) -> list[Bell]:
 
 def claim_one(database: Database, **how: object):  # type: ignore[no-untyped-def]
     with database.work() as work:
-        rows = promises.claim(work.session, now=work.now, lease=LEASE, **how)  # type: ignore[arg-type]
+        rows = claims.claim(work.session, now=work.now, lease=LEASE, **how)  # type: ignore[arg-type]
     return rows[0] if rows else None
 
 
@@ -44,7 +44,7 @@ def attempts(database: Database) -> list[tuple[int, str | None]]:
 
 def settle(database: Database, row: object, outcome: Outcome) -> str | None:
     with database.work() as work:
-        return promises.settle(work.session, row, outcome, now=work.now)  # type: ignore[arg-type]
+        return claims.settle(work.session, row, outcome, now=work.now)  # type: ignore[arg-type]
 
 
 def test_a_promise_made_twice_is_one_row_and_one_bell(database: Database) -> None:
@@ -153,13 +153,13 @@ def test_a_lost_fence_changes_nothing(database: Database, clock: SettableClock) 
     slow = claim_one(database, lane="page")
     clock.forward(LEASE)
     with database.work() as work:
-        assert promises.free_expired(work.session, now=work.now) == ([Bell("page", 1)], [])
+        assert claims.free_expired(work.session, now=work.now) == ([Bell("page", 1)], [])
     quick = claim_one(database, lane="page")
 
     assert settle(database, slow, Outcome("yes")) is None
     with database.work() as work:
-        assert not promises.end(work.session, slow, "cancelled", why="late", now=work.now)
-        assert not promises.release(work.session, slow, now=work.now)
+        assert not claims.end(work.session, slow, "cancelled", why="late", now=work.now)
+        assert not claims.release(work.session, slow, now=work.now)
     assert state_of(database) == "claimed"
     assert attempts(database) == [(1, "ambiguous"), (2, None)]
     assert settle(database, quick, Outcome("yes")) == "kept"
@@ -171,12 +171,12 @@ def test_an_expired_lease_parks_what_is_dangerous_unless_it_was_seen_done(
 ) -> None:
     make(database, *(wanted(key, database, dangerous=True, lane="act") for key in ("done", "unknown")))
     with database.work() as work:
-        promises.claim(work.session, now=work.now, lease=LEASE, lane="act", limit=2)
+        claims.claim(work.session, now=work.now, lease=LEASE, lane="act", limit=2)
     clock.forward(LEASE)
 
     with database.work() as work:
-        assert len(promises.expired(work.session, now=work.now)) == 2
-        bells, parked = promises.free_expired(work.session, now=work.now, done=[1])
+        assert len(claims.expired(work.session, now=work.now)) == 2
+        bells, parked = claims.free_expired(work.session, now=work.now, done=[1])
     assert bells == []
     assert [row.key for row in parked] == ["unknown"]
     assert [state_of(database, n) for n in (1, 2)] == ["kept", "parked"]
@@ -190,7 +190,7 @@ def test_a_lease_of_next_year_is_no_lease(database: Database) -> None:
         work.session.execute(update(promise).where(promise.c.id == row.id).values(lease_until=far))
 
     with database.work() as work:
-        assert promises.free_expired(work.session, now=work.now)[0] == [Bell("page", 1)]
+        assert claims.free_expired(work.session, now=work.now)[0] == [Bell("page", 1)]
 
 
 def test_a_row_that_is_put_back_was_not_tried(database: Database) -> None:
@@ -198,7 +198,7 @@ def test_a_row_that_is_put_back_was_not_tried(database: Database) -> None:
     row = claim_one(database, lane="page")
 
     with database.work() as work:
-        assert promises.release(work.session, row, now=work.now)
+        assert claims.release(work.session, row, now=work.now)
     assert attempts(database) == []
     again = claim_one(database, lane="page")
     assert (again.attempts, again.fence) == (1, 2)
@@ -234,7 +234,7 @@ def test_what_was_rung_lately_is_not_rung_again(database: Database, clock: Setta
 def test_a_link_is_granted_once(database: Database) -> None:
     make(database, wanted("a", database, target="ada"), wanted("b", database))
     with database.work() as work:
-        rows = promises.claim(work.session, now=work.now, lease=LEASE, lane="page", limit=2)
+        rows = claims.claim(work.session, now=work.now, lease=LEASE, lane="page", limit=2)
         for salt in ("one", "two"):
-            promises.grant_links(work.session, rows, lambda row, salt=salt: salt, now=work.now)  # type: ignore[misc]
+            claims.grant_links(work.session, rows, lambda row, salt=salt: salt, now=work.now)  # type: ignore[misc]
         assert work.session.execute(select(person_token.c.salt)).all() == []  # none of them belongs to an incident

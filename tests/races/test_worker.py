@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from incidents import promises
+from incidents import claims
 from incidents.promises import Outcome
 from ports.clock import SettableClock, SystemClock
 from ports.database import Database
@@ -76,10 +76,10 @@ def test_a_message_that_may_have_arrived_three_times_rests_for_the_rest_of_the_m
     make(engine.database, "a")
     for _ in range(3):  # three workers take it in hand and are killed: before or after they sent it, nobody can tell
         with engine.database.work() as work:
-            assert promises.claim(work.session, now=work.now, lease=timedelta(seconds=5))
+            assert claims.claim(work.session, now=work.now, lease=timedelta(seconds=5))
         clock.forward(timedelta(seconds=6))
         with engine.database.work() as work:
-            promises.free_expired(work.session, now=work.now)
+            claims.free_expired(work.session, now=work.now)
 
     drained(engine)
     assert engine.ledger.lines == []

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from incidents import promises
+from incidents import claims
 from incidents.promises import Outcome
 from incidents.tables import promise
 from ports.clock import SystemClock
@@ -42,7 +42,7 @@ class Hanging:
 
     def is_expired(self) -> bool:
         with self.store.read() as work:
-            return bool(promises.expired(work.session, now=work.now))
+            return bool(claims.expired(work.session, now=work.now))
 
     def ends(self) -> None:
         self.answer.set()

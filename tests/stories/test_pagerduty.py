@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from incidents import promises, tables
+from incidents import claims, tables
 from tests.fixtures.desk import CAST, Desk, OpenDesk
 from tests.fixtures.pagerduty import ROUTING_KEY, WEBHOOK_SECRET, FakePagerDuty, signed
 
@@ -184,7 +184,7 @@ def test_a_page_that_a_dying_worker_took_with_it_is_ended_there_too(rota: Desk, 
     rota.clock.forward(timedelta(seconds=10))
     with rota.house.database.work() as work:
         lease = timedelta(seconds=20)
-        [row] = promises.claim(work.session, now=work.now, lease=lease, lane="page", kinds=["page"])
+        [row] = claims.claim(work.session, now=work.now, lease=lease, lane="page", kinds=["page"])
     with rota.house.database.read() as work:
         prepare = rota.house.keeper.kinds["page"].prepare
         assert prepare is not None
@@ -195,7 +195,7 @@ def test_a_page_that_a_dying_worker_took_with_it_is_ended_there_too(rota: Desk, 
     rota.does("acknowledge", by="cy")
     assert pagerduty.status == {NAME: "acknowledged"}
     with rota.house.database.work() as work:
-        promises.free_expired(work.session, now=work.now + lease)
+        claims.free_expired(work.session, now=work.now + lease)
     rota.forward(minutes=1)
 
     assert pagerduty.status == {NAME: "acknowledged"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from incidents import promises, tables
+from incidents import claims, tables
 from tests.fixtures.desk import CAST, Desk, OpenDesk
 from tests.fixtures.slack import SIGNING_SECRET, TOKEN, FakeSlack, Posted, signed
 
@@ -206,7 +206,7 @@ def test_an_update_that_a_dying_worker_took_with_it_is_done_again(chat: Desk, sl
         )
     chat.forward(seconds=1)
     with chat.house.database.work() as work:
-        promises.free_expired(work.session, now=work.now)
+        claims.free_expired(work.session, now=work.now)
     chat.settle()
 
     assert not page.buttons

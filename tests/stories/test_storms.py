@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from incidents import promises, store, storms
+from incidents import claims, store, storms
 from incidents.promises import Outcome, Skip
 from incidents.tables import promise
 from tests.fixtures.desk import CAST, P0_RUNBOOK, Desk, OpenDesk
@@ -79,7 +79,7 @@ def test_two_workers_agree_on_which_page_is_the_first(shop: Desk) -> None:
             mine = [promise.c.kind == "page", promise.c.target == "ada", promise.c.due_at <= now]
             rows = work.session.execute(select(promise).where(*mine).order_by(promise.c.id)).all()
             for n in claimed:
-                promises.claim(work.session, now=now, lease=timedelta(seconds=9), promise_id=rows[n].id)
+                claims.claim(work.session, now=now, lease=timedelta(seconds=9), promise_id=rows[n].id)
             found = [
                 incident.name
                 for row in rows
@@ -108,7 +108,7 @@ def test_two_workers_agree_on_which_page_carries_the_others(shop: Desk) -> None:
             rows = work.session.execute(select(promise).where(*mine, promise.c.due_at <= now).order_by(promise.c.id))
             pages = [(row, store.find_incident(work.session, row.incident_id)) for row in rows.all()]
             for n in claimed:
-                promises.claim(work.session, now=now, lease=timedelta(seconds=9), promise_id=pages[n][0].id)
+                claims.claim(work.session, now=now, lease=timedelta(seconds=9), promise_id=pages[n][0].id)
             found = [
                 incident.name
                 for row, incident in pages
@@ -126,7 +126,7 @@ def test_a_page_in_hand_while_another_carries_it_ends_when_it_is_looked_at_again
     shop.alertmanager_says(alerts=[fires(1), fires(2)])
     with shop.house.database.work() as work:
         shop.clock.forward(timedelta(seconds=61))
-        pages = promises.claim(work.session, now=shop.clock.now(), lease=timedelta(seconds=9), lane="page", limit=50)
+        pages = claims.claim(work.session, now=shop.clock.now(), lease=timedelta(seconds=9), lane="page", limit=50)
         first, second = [one for one in pages if one.kind == "page" and one.target == "ada"]
         storms.end_listed(work.session, first, Outcome("yes", found={"bundle": str(second.id)}), now=work.now)
         marked = work.session.execute(select(promise).where(promise.c.id == second.id)).one()

@@ -29,7 +29,7 @@ from console.watching import Watch
 from incidents import hats, lanes, store
 from incidents.errors import NotFound
 from incidents.stamps import LIST, Stamp, read_stamp, stamps
-from ports.database import Work
+from ports.database import StoreDown, Work
 from ports.tokens import new_token
 
 BEAT_EVERY = 5.0  # seconds
@@ -194,7 +194,10 @@ def words(
         else:
             yield BEAT
             continue
-        cut = renderings.of(look, app, known)
+        try:
+            cut = renderings.of(look, app, known)
+        except StoreDown:  # the browser asks again in a second, and whoever answers then says why
+            return
         if cut is None:
             return
         yield (

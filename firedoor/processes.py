@@ -25,7 +25,7 @@ from firedoor.logs import set_up_logs
 from firedoor.settings import Settings, WrongSettings
 from firedoor.shelf import Shelf
 from firedoor.supervisor import Part, Supervisor
-from firedoor.vitals import Pulse, die_with, name_process
+from firedoor.vitals import Pulse, die_with, name_process, save_memory
 from firedoor.web import create_app
 from firedoor.wiring import House
 from incidents import canary
@@ -205,6 +205,7 @@ def _run_both_lanes(settings: Settings) -> None:
 def _begin(name: str, settings: Settings) -> None:
     os.umask(0o077)  # what we write is for us alone
     name_process(f"firedoor-{name}")
+    save_memory()  # while there is one thread: later ones would have made heaps of their own
     set_up_logs(name, hide=settings.secret_values())
     if not settings.secret_key:
         raise WrongSettings(

@@ -112,6 +112,13 @@ def test_a_browser_that_comes_back_hears_what_it_missed_and_nothing_twice(desk: 
     assert sorted(entries(next(again))) == ["three", "two"]
 
 
+def test_a_stream_whose_store_goes_away_ends_and_its_browser_asks_again(desk: Desk, viewer: Viewer) -> None:
+    stream = viewer.listen("/i/INC-001/live?after=0.0")
+    desk.house.database.close()
+
+    assert list(stream) == []
+
+
 def test_every_reader_gets_the_forms_of_their_own_session(desk: Desk, viewer: Viewer, watch: Watch) -> None:
     ben = sign_in(desk, watch, "ben")
     since = stamp_of(viewer)

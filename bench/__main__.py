@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from bench.load import answer_of, body_of, request_of
+from bench.load import OURS, answer_of, body_of, request_of
 from bench.stack import APART, Stack, database, provider, quantile, stack
 from incidents import promises, tables
 from ports.clock import SystemClock
@@ -73,8 +73,8 @@ def is_open(port: int) -> bool:
         return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
-def posts(port: int, alerts: int, seconds: float, clients: int) -> dict[str, float]:
-    words = [sys.executable, "-m", "bench.load", str(port), str(clients), str(seconds), str(alerts)]
+def posts(port: int, alerts: int, seconds: float, clients: int, *, path: str = OURS) -> dict[str, float]:
+    words = [sys.executable, "-m", "bench.load", str(port), str(clients), str(seconds), str(alerts), "Load", path]
     return dict(json.loads(subprocess.run(words, check=True, capture_output=True).stdout))
 
 

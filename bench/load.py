@@ -1,6 +1,6 @@
 """A small load generator: raw keep-alive connections in a process of its own, so that it costs the server little.
 
-`python -m bench.load PORT CLIENTS SECONDS ALERTS_PER_POST [ALERTNAME]` prints one JSON line:
+`python -m bench.load PORT CLIENTS SECONDS ALERTS_PER_POST [ALERTNAME [PATH]]` prints one JSON line:
 posts, errors, seconds, p50, p99.
 """
 
@@ -14,6 +14,7 @@ import time
 
 from bench.stack import TOKEN, quantile
 
+OURS = "/hooks/alertmanager"
 START = "2026-11-21T03:55:30.076Z"
 
 
@@ -35,10 +36,11 @@ def body_of(n: int, alerts: int, alertname: str, *, group: int | None = None) ->
     return json.dumps({"version": "4", "receiver": "r", "status": "firing", "alerts": listed}).encode()
 
 
-def request_of(body: bytes) -> bytes:
+def request_of(body: bytes, path: str = OURS) -> bytes:
+    authorization = f"Authorization: Bearer {TOKEN}\r\n" if path == OURS else ""
     head = (
-        "POST /hooks/alertmanager HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Alertmanager/0.25.0\r\n"
-        f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Alertmanager/0.25.0\r\n"
+        f"{authorization}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -60,7 +62,9 @@ def answer_of(connection: socket.socket) -> bytes:
     return answer
 
 
-def run(port: int, clients: int, seconds: float, alerts: int, alertname: str = "Load") -> dict[str, float]:
+def run(
+    port: int, clients: int, seconds: float, alerts: int, alertname: str = "Load", path: str = OURS
+) -> dict[str, float]:
     selector = selectors.DefaultSelector()
     number = int(time.time() * 4000) & 0x7FFFFFFF  # each run has alerts of its own: what is repeated is not new
     took, errors = [], 0
@@ -71,7 +75,7 @@ def run(port: int, clients: int, seconds: float, alerts: int, alertname: str = "
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(connection, selectors.EVENT_READ)
         sent_at[connection] = time.perf_counter()
-        connection.sendall(request_of(body_of(number, alerts, alertname)))
+        connection.sendall(request_of(body_of(number, alerts, alertname), path))
         number += 1
     while sent_at:
         for key, _ in selector.select(5):
@@ -80,13 +84,13 @@ def run(port: int, clients: int, seconds: float, alerts: int, alertname: str = "
             answer = answer_of(connection)
             now = time.perf_counter()
             took.append(now - sent_at.pop(connection))
-            errors += not answer.startswith(b"HTTP/1.1 202")
+            errors += not answer.startswith(b"HTTP/1.1 20")
             if not answer or now - began > seconds:
                 selector.unregister(connection)
                 connection.close()
                 continue
             sent_at[connection] = time.perf_counter()
-            connection.sendall(request_of(body_of(number, alerts, alertname)))
+            connection.sendall(request_of(body_of(number, alerts, alertname), path))
             number += 1
     spent = time.perf_counter() - began
     return {

@@ -28,6 +28,7 @@ CHAOS_SECONDS = {
 SOAK_SECONDS = 3600.0
 SEED_SECONDS = 60.0  # of each of the hundred seeds
 WHOLE_BOX = "whole-box"  # no scenario of the load: `firedoor up` as it is, with Prometheus and Alertmanager beside it
+POWER_CUT = "power-cut"  # SQLite's files, copied at random instants
 Runs = list[tuple[str, str, int, Verdict]]
 
 
@@ -37,7 +38,7 @@ def main() -> int:
         from tests.chaos.control import control
 
         return control(told.first_seed, told.seconds or 60.0)
-    wanted = told.scenario or [*([SOAK.name] if told.soak else []), *SCENARIOS, WHOLE_BOX]
+    wanted = told.scenario or [*([SOAK.name] if told.soak else []), *SCENARIOS, WHOLE_BOX, POWER_CUT]
     runs: Runs = []
     for kind in BOTH if told.database == "both" else (told.database,):
         with _cluster(kind) as cluster:
@@ -46,12 +47,14 @@ def main() -> int:
             for name in wanted:
                 if name in SCENARIOS and kind in SCENARIOS[name].kinds:
                     runs += _runs(name, kind, cluster, told)
-    _print_table(runs)
+    if runs:
+        _print_table(runs)
     heard = WHOLE_BOX not in wanted or _is_heard_in_time()
+    kept = POWER_CUT not in wanted or _is_kept_when_the_power_is_cut(told.first_seed)
     missed = _databases_without_a_claimed_kill(runs)
     for kind in missed:
         print(f"no kill landed while a promise was claimed on {kind}: the runs prove nothing about it")
-    return 1 if missed or not heard or any(verdict.broken for *_, verdict in runs) else 0
+    return 1 if missed or not heard or not kept or any(verdict.broken for *_, verdict in runs) else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -63,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     reader.add_argument(
         "--scenario",
         action="append",
-        choices=[*SCENARIOS, WHOLE_BOX, SOAK.name],
+        choices=[*SCENARIOS, WHOLE_BOX, POWER_CUT, SOAK.name],
         help="several; all but the soak unless told",
     )
     reader.add_argument("--soak", action="store_true", help="the soak for an hour a database, then 100 seeds of 60 s")
@@ -117,6 +120,17 @@ def _is_heard_in_time() -> bool:
         took = seconds_until_heard(Path(home), mailbox)
     print(f"{WHOLE_BOX}: the second receiver heard after {took:.0f} s, of {HEARD_WITHIN:g} s")
     return took < HEARD_WITHIN
+
+
+def _is_kept_when_the_power_is_cut(seed: int) -> bool:
+    from tests.chaos.power_cut import cut_the_power
+
+    with tempfile.TemporaryDirectory(prefix="cut-", ignore_cleanup_errors=True) as home:
+        cuts = cut_the_power(Path(home), seed=seed)
+    print(f"{POWER_CUT}: {cuts}")
+    for sentence in cuts.broken[:20]:
+        print(f"  BROKEN {sentence}")
+    return not cuts.broken
 
 
 def _print_table(runs: Runs) -> None:

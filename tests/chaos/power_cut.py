@@ -1,0 +1,124 @@
+"""The power is cut (T11): SQLite's two files as they lie at random instants under load, and their unfinished end torn.
+
+All that writes is stopped, the files are copied, and it goes on. A commit has the disk's word before the next one
+begins, so at most the last commit may be torn, and only if nobody was answered for it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos.hosts import family
+from tests.chaos.load import Load
+from tests.chaos.nursery import Nursery
+from tests.chaos.world import World
+from tests.fixtures.waiting import eventually
+
+COPIES = 200
+RATE = 3.0  # alerts a second
+BETWEEN = (0.02, 0.4)  # seconds from one copy to the next
+HEADER, FRAME_HEADER = 32, 24  # bytes, of SQLite's WAL
+LONGEST_TEAR = 20_000
+
+
+@dataclass
+class Cuts:
+    """What the copies showed."""
+
+    copies: int = 0
+    answered: int = 0  # alerts, at the last copy
+    in_the_wal_alone: int = 0  # copies whose file without its WAL would have lost an answered alert
+    torn: int = 0  # copies that lost a whole commit, for which nobody had been answered
+    broken: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.copies} copies, {self.answered} alerts answered at the last one; {self.in_the_wal_alone} copies "
+            f"had answered alerts in the WAL alone, {self.torn} lost a commit that nobody had been answered for"
+        )
+
+
+def cut_the_power(home: Path, *, seed: int, copies: int = COPIES, nursery: Nursery | None = None) -> Cuts:
+    """Load a stack, and copy its database at random instants."""
+    cuts, chance, file = Cuts(), random.Random(seed), home / "firedoor.db"
+    with World(home, f"sqlite:///{file}", seed, nursery=nursery) as world:
+        load = Load(world, RATE, seconds=copies)
+        load.start()
+        while cuts.copies < copies:
+            world.rest(chance.uniform(*BETWEEN))
+            stored, wal = _files(world, file)
+            answered = {case.name for case in load.cases.values() if case.accepted_at}
+            look_at(home / "cut.db", stored, wal, answered, chance, cuts)
+        load.finish(0.0)
+    return cuts
+
+
+def _files(world: World, file: Path) -> tuple[bytes, bytes]:
+    """Both as they are between two moments of everybody who writes."""
+    everybody = [pid for host in world.hosts.values() for one in host.processes.values() for pid in family(one.pid)]
+    world.freeze("alone")
+    try:
+        eventually(lambda: all(map(_stands_still, everybody)), 10, "all stand still")
+        return file.read_bytes(), Path(f"{file}-wal").read_bytes()
+    finally:
+        world.thaw("alone")
+
+
+def _stands_still(pid: int) -> bool:
+    tasks = Path("/proc", str(pid), "task").glob("*/stat")
+    return all(task.read_text().rpartition(")")[2].split()[0] in "TtZ" for task in tasks)
+
+
+def look_at(at: Path, stored: bytes, wal: bytes, answered: set[str], chance: random.Random, cuts: Cuts) -> None:
+    """Whole, and with its end torn wherever it may be: it opens, it is sound, and no answered alert is missing."""
+    cuts.copies, cuts.answered = cuts.copies + 1, len(answered)
+    ends = [HEADER, *commits(wal)]
+    _expect(answered, alerts_of(at, stored, wal), f"copy {cuts.copies}", cuts)
+    cuts.in_the_wal_alone += not answered <= alerts_of(at, stored, b"")[0]
+    unanswered = len(ends) > 1 and answered <= alerts_of(at, stored, wal[: ends[-2]])[0]
+    cuts.torn += unanswered
+    cut = chance.randint(ends[-2], ends[-1] - 1) if unanswered else ends[-1]
+    torn = wal[:cut] + (chance.randbytes(chance.randint(1, LONGEST_TEAR)) if chance.random() < 0.5 else b"")
+    _expect(answered, alerts_of(at, stored, torn), f"copy {cuts.copies}, torn at byte {cut}", cuts)
+
+
+def _expect(answered: set[str], found: tuple[set[str], str], which: str, cuts: Cuts) -> None:
+    alerts, said = found
+    if said != "ok":
+        cuts.broken.append(f"T11: {which}: {said}")
+    if lost := answered - alerts:
+        cuts.broken.append(f"T11: {which} lost {len(lost)} alerts, {min(lost)} the first")
+
+
+def commits(wal: bytes) -> Iterator[int]:
+    """Where each commit of a WAL ends, of those since it was last begun anew."""
+    if len(wal) < HEADER:
+        return
+    size, salt = struct.unpack(">I", wal[8:12])[0] + FRAME_HEADER, wal[16:24]
+    for at in range(HEADER, len(wal) - size + 1, size):
+        if wal[at + 8 : at + 16] != salt:
+            return
+        if wal[at + 4 : at + 8] != bytes(4):  # the size of the database after a commit
+            yield at + size
+
+
+def alerts_of(at: Path, stored: bytes, wal: bytes) -> tuple[set[str], str]:
+    """The cases whose deliveries it holds, and what SQLite says of it."""
+    for name, content in (("", stored), ("-wal", wal), ("-shm", None)):
+        Path(f"{at}{name}").unlink(missing_ok=True)
+        if content is not None:
+            Path(f"{at}{name}").write_bytes(content)
+    with closing(sqlite3.connect(at)) as connection:
+        try:
+            said = connection.execute("PRAGMA integrity_check").fetchone()[0]
+            bodies = connection.execute("SELECT body FROM inbox").fetchall()
+        except sqlite3.DatabaseError as error:
+            return set(), str(error)
+    return {json.loads(body)["alerts"][0]["labels"]["case"] for (body,) in bodies}, said

@@ -155,6 +155,7 @@ INCIDENT: dict[str, Any] = {
     "warnings": ["Ada wears every hat of a P1."],
     "impact": {
         "affected": "Customers in Europe",
+        "said_at": maybe(AT, "When that was said last, where no alert that fires says it now."),
         "service": maybe("checkout"),
         "answers": free({"scope": "many", "workaround": "no", "revenue": "yes"}, "What people answered about it."),
         "proposed": maybe(
@@ -178,6 +179,7 @@ INCIDENT: dict[str, Any] = {
     "header": {
         "what": "Checkout returns too many errors",
         "customers": "Customers in Europe",
+        "customers_said_at": maybe(AT, "When that was said last, where no alert that fires says it now."),
         "who_has_it": "Ada has it since 14:39 UTC",
         "since": maybe(AT),
         "who_knows": ["On-call"],

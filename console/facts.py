@@ -11,6 +11,7 @@ from incidents import hats, lanes, quickadd
 from incidents.book import Book
 from incidents.lifecycle import LIVE, OPEN
 from incidents.oncall import members
+from incidents.takingback import WITHIN
 from incidents.units import spoken
 
 FAR = timedelta(hours=24)  # from then on a time says more than a countdown
@@ -47,6 +48,7 @@ def incident_page(
     return {
         "i": shown,
         "mine": (facts["taken_by"] or {}).get("id") == person,
+        "may_take_back": may_take_back(facts, person, now),
         "step_now": next((step for step in shown["steps"] if step["n"] == facts["next"]["step"]), None),
         "any_waits": any(step["waits"] and not step["may_go_early"] for step in shown["steps"]),
         "timeline": [shown_entry(entry, book) for entry in timeline],
@@ -68,6 +70,14 @@ def incident_page(
         "severities": severities(book),
         "drafts_wait": any(is_draft(one) for one in shown["hearing"]),
     }
+
+
+def may_take_back(facts: Mapping[str, Any], person: str, now: datetime) -> str:
+    """Until when this person's acknowledgement can be taken back; "" where it can't be."""
+    if (facts["taken_by"] or {}).get("id") != person or facts["status"] not in OPEN:
+        return ""
+    until = read_time(facts["taken_at"]) + WITHIN
+    return until.isoformat() if now <= until else ""
 
 
 def shown_entry(entry: Mapping[str, Any], book: Book) -> dict[str, Any]:

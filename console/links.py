@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, request
 from sqlalchemy import Connection, select
 
-from console.facts import derived, name_of
+from console.facts import derived, may_take_back, name_of
 from console.frame import Frame
 from console.remembered import of_form
 from incidents import door, store, storms, tables
 from incidents.book import Book
 from incidents.briefing import incident_facts
 from incidents.errors import Refused
+from incidents.lifecycle import LIVE
+from incidents.messages import first_step
 from incidents.once import Answer, answer_once
 from incidents.permissions import RESPONDER
 from incidents.press import Actor
@@ -127,7 +129,7 @@ def _page(frame: Frame, work: Work, link: Link, *, result: str = "", status: int
     fault = link.fault
     if link.incident:
         facts = incident_facts(work.session, link.incident, book=book, now=work.now)
-        page = {**facts, **derived(facts, work.now)}
+        page = _shown(work, facts)
         if not fault and not page["is_open"] and not result:
             fault = "over"
         if not fault and not result:
@@ -141,6 +143,7 @@ def _page(frame: Frame, work: Work, link: Link, *, result: str = "", status: int
         asks=asks,
         takes="acknowledge" in link.verbs,
         mine=mine,
+        may_take_back=may_take_back(page, link.person, work.now) if page and not link.fault else "",
         fault=fault,
         result=result,
         name=name_of(book, link.person),
@@ -154,7 +157,7 @@ def _list(frame: Frame, work: Work, link: Link, *, result: str, status: int) -> 
     listed = []
     for name in link.listed:
         facts = incident_facts(work.session, name, book=book, now=work.now)
-        listed.append({**facts, **derived(facts, work.now)})
+        listed.append(_shown(work, facts))
     is_over = not any(one["is_open"] for one in listed)
     return frame.show(
         "console/bundle.html",
@@ -164,9 +167,18 @@ def _list(frame: Frame, work: Work, link: Link, *, result: str, status: int) -> 
         asks=not link.fault and not is_over and "acknowledge" in link.verbs,
         fault=link.fault or ("over" if is_over and not result else ""),
         result=result,
+        may_take_back=max(may_take_back(one, link.person, work.now) for one in listed) if not link.fault else "",
         name=name_of(book, link.person),
         console_url=f"{frame.public_url}/",
     )
+
+
+def _shown(work: Work, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """An incident's facts, and what to do first: to acknowledge is the button, not what mends anything."""
+    first = facts["next"]["action"] if facts["status"] in LIVE else ""
+    if facts["next"]["verb"] == "acknowledge":
+        first = first_step(work.session, store.find_incident(work.session, facts["id"]))
+    return {**facts, **derived(facts, work.now), "first": first}
 
 
 def _status(fault: str) -> int:

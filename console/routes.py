@@ -53,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/incidents/{name}", "incident", "Read one incident; its ETag is its version", "Incident"),
     verb("acknowledge", "acknowledge", "I have it: escalation stops, the incident goes on", example={"note": "On it"}),
+    verb("unacknowledge", "unacknowledge", "I acknowledged by mistake: for 10 s it can be taken back", example={}),
     verb("seen", "seen", "I have read the page; somebody else has it", example={"note": "Ben has it"}),
     verb(
         "decline",

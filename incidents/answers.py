@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, or_, select
 
-from incidents import asking, escalation, evidence, hearing, paging, regrade, store, tables
+from incidents import asking, escalation, evidence, hearing, paging, regrade, store, tables, takingback
 from incidents.book import Book
 from incidents.errors import Refused
 from incidents.lifecycle import OPEN, next_state
@@ -42,7 +42,8 @@ def acknowledge(session: Connection, incident: Row[Any], *, by: str, via: str, b
         )
         store.change_incident(session, incident)
         return []
-    store.write(session, incident.id, "acknowledged", now=now, actor=by, source=via, person=name)
+    was = takingback.before(session, incident)
+    store.write(session, incident.id, "acknowledged", now=now, actor=by, source=via, person=name, before=was)
     incident = store.change_incident(
         session,
         incident,

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import changes, containment, hats, hearing, impact, lifecycle, paging, related, store, tables
+from incidents import affected, changes, containment, hats, hearing, impact, lifecycle, paging, related, store, tables
 from incidents.alerts import clean_line, runbook_url
 from incidents.book import Book
 from incidents.verbs import VERBS
@@ -42,6 +42,7 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
     alerts = store.alerts_of(session, incident.id, limit=MOST)
     roles = store.roles_now(session, incident.id)
     heard = hearing_facts(session, incident, book=book, now=now)
+    customers = affected.affected(incident, alerts)
     return {
         **outline(incident, book),
         "summary": incident.summary,
@@ -52,7 +53,12 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
         },
         "offers": hats.offers_facts(session, incident, book),
         "warnings": hats.warnings(incident, roles, book),
-        "impact": {"affected": affected(incident, alerts), "service": incident.service, **impact_facts(incident)},
+        "impact": {
+            "affected": customers.text,
+            "said_at": iso(customers.said_at),
+            "service": incident.service,
+            **impact_facts(incident),
+        },
         "alerts": [alert_outline(alert) for alert in alerts],
         "changes": [change_facts(*one, incident) for one in changes.around(session, incident, book=book)],
         "steps": [step_facts(step, steps, incident, book) for step in steps],
@@ -65,7 +71,8 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
         **related.related_facts(session, incident),
         "header": {
             "what": what_broke(incident, alerts),
-            "customers": affected(incident, alerts),
+            "customers": customers.text,
+            "customers_said_at": iso(customers.said_at),
             "who_has_it": who_has_it(incident, book),
             "since": iso(incident.began_at),
             "who_knows": [one["label"] for one in heard if one["state"] == "heard"],
@@ -118,16 +125,6 @@ def what_broke(incident: Row[Any], alerts: Sequence[Row[Any]]) -> str:
     firing = [alert for alert in alerts if alert.status == "firing"]
     more = len(firing) - 1
     return f"{title} (and {more} more alert{'s' if more > 1 else ''})" if more > 0 else title
-
-
-def affected(incident: Row[Any], alerts: Sequence[Row[Any]]) -> str:
-    """Who is affected, as far as a label or an annotation says; "" where nobody has said."""
-    for alert in alerts:
-        for name in ("affected", "customer_impact", "impact"):
-            said = alert.annotations.get(name) or alert.labels.get(name)
-            if said:
-                return one_line(said)
-    return ""
 
 
 def impact_facts(incident: Row[Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from incidents import auditlog, lifecycle, opening, permissions, store, tables
+from incidents import affected, auditlog, lifecycle, opening, permissions, store, tables
 from incidents.alerts import clean_text
 from incidents.book import Book
 from incidents.decision import Decided, decide, facts_of_row
@@ -74,6 +74,7 @@ def open_alert(
         .where(t.alert.c.id == alert_id)
         .values(incident_id=incident.id, decision="open", group_key=decided.group_key, why=f"Opened by {by.name}.")
     )
+    affected.remember(session, [alert], now=now)
     _audit(session, by, "open_alert", incident.name, {"alert": alert_id, "severity": chosen}, now=now)
     return Done(incident.id, incident.name, bells, f"{incident.name} is open.")
 

@@ -26,6 +26,7 @@ from incidents.words import REPLIES, names
 
 HOW_FAR_BACK = "7d"
 BUTTONS = ("acknowledge", "seen", "decline")  # what a message can say and nothing else: it may have been forwarded
+OF_A_LINK = (*BUTTONS, "unacknowledge")  # its page offers to take back what was pressed there
 OF_THE_TOLD = ("seen",)  # whoever is only told, a client or the leadership, can't take it or end the escalation
 
 
@@ -97,12 +98,12 @@ def perform(
 
 def answer(unit: Ringing, verb: str, incident: str, *, by: Actor, book: Book) -> Done:
     """A button of a message, in a link or in a chat: it says no more than whoever got the message may say."""
-    if verb not in BUTTONS:
+    if verb not in OF_A_LINK:
         raise Malformed(
             "button.unknown", f"A message can't say that; it can say {names(list(BUTTONS))}. Nothing was changed."
         )
     row = store.find_incident(unit.session, incident)
-    if verb not in buttons(unit.session, row.id, by.person):
+    if verb not in (OF_A_LINK if may_take(unit.session, row.id, by.person) else OF_THE_TOLD):
         raise Malformed("button.told", REPLIES["told"].format(incident=row.name))
     return perform(unit, verb, row.name, by=by, fields={}, book=book)
 

@@ -18,6 +18,7 @@ LANES = {
     **dict.fromkeys(
         (
             "acknowledged",
+            "unacknowledged",
             "seen",
             "declined",
             "note",

@@ -39,6 +39,7 @@ NEXT = {
 # Verbs that change no state, and the states in which they make sense.
 ALLOWED = {
     "acknowledge": OPEN,
+    "unacknowledge": OPEN,
     "seen": LIVE,
     "decline": OPEN,
     "escalate": OPEN,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import briefing, changes, containment, evidence, paging, showing, store, tables, words
+from incidents import affected, briefing, changes, containment, evidence, paging, showing, store, tables, words
 from incidents.alerts import runbook_url
 from incidents.book import Book
 from incidents.evidence import PRESSES
@@ -49,6 +49,7 @@ WHY_YOU = {
     "cascade": "you are first in {audiences} for {team}, and it is probably part of another incident",
     "merged": "you were asked about what is part of this now",
     "false_alarm": "you were asked about it",
+    "taken_back": "you heard that somebody has it, and nobody has",
 }
 
 
@@ -118,7 +119,7 @@ def update_facts(
         "round": row.round,
         "n": row.attempts,
         "person": {"id": "", "name": ""},
-        "answers": [],
+        "answers": [(name, VERBS[name].label) for name in PRESSES] if stands == "open" else [],
     }
 
 
@@ -146,7 +147,7 @@ def incident_part(incident: Any, alerts: Sequence[Any], *, book: Book, now: date
         "what": briefing.what_broke(incident, alerts),
         "since": briefing.iso(incident.began_at),
         "age": spoken(max(now - incident.began_at, timedelta(0))),
-        "affected": briefing.affected(incident, alerts),
+        "affected": affected.affected(incident, alerts).text,
         "runbook": briefing.runbook_facts(incident, book),
         "url": f"/i/{incident.name}",
         "round": incident.round,
@@ -260,6 +261,7 @@ def _happened(why: str, incident: Row[Any], row: Row[Any]) -> str:
         "missed": "An audience has not heard within its minutes.",
         "merged": f"{row.facts.get('other')} was merged into this one.",
         "false_alarm": "It was a false alarm, and it is closed.",
+        "taken_back": "The acknowledgement was taken back: nobody has it.",
     }.get(why, "")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from incidents import (
+    affected,
     asking,
     cascades,
     holding,
@@ -56,6 +57,7 @@ def triage(session: Connection, changes: Sequence[Change], *, book: Book, now: d
     for alert in by_what.get("held", []):
         bells += _hold_refiring(session, alert, now=now)
     bells += _repeated(session, by_what.get("repeated", []), book=book, now=now)
+    affected.remember(session, [*by_what.get("fired", []), *by_what.get("repeated", [])], now=now)
     return bells + _resolved(session, by_what.get("resolved", []), book=book, now=now)
 
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from incidents import briefing, escalation, hearing, messages, paging, silences
-from incidents.alerts import Alert, clean_line
+from incidents import affected, briefing, escalation, hearing, messages, paging, silences
+from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.decision import OPEN_IT, SILENCED, SUGGEST, Decided, decide, facts_of
 from incidents.opening import snapshot_of
@@ -97,7 +97,7 @@ def _who_hears(alert: Alert, decided: Decided, severity: str, *, book: Book, now
             "why_you": messages.why_you(incident, row, book),
             "n": 1,
             "person": _first_person(plan, book),
-            "affected": clean_line(alert.annotations.get("impact", "") or alert.labels.get("impact", ""), 160),
+            "affected": affected.said_by(alert),
             "entries": [],
         },
     }

@@ -25,6 +25,7 @@ from incidents import (
     showing,
     store,
     tables,
+    takingback,
 )
 from incidents.book import Book
 from incidents.errors import Malformed, NotFound, Refused
@@ -262,6 +263,12 @@ VERBS = {
     verb.name: verb
     for verb in (
         Verb("acknowledge", "Acknowledge", _acknowledge, "You have it. Escalation has stopped."),
+        Verb(
+            "unacknowledge",
+            "Take it back",
+            takingback.take_back,
+            "Taken back. Nobody has it, and paging goes on as if you had not acknowledged.",
+        ),
         Verb("seen", "Seen", _seen, "Noted that you have seen it. Nobody has it by that; escalation goes on."),
         Verb("decline", "Can't take it", _decline, "Noted. The next person is paged now.", ("reason",)),
         Verb("escalate", "Escalate now", _escalate, "The next of the path is paged now.", ("reason",)),

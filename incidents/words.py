@@ -74,6 +74,7 @@ TIMELINE = {
     "escalation.lap": "The path is used up and nobody has it: it runs again (lap {lap}).",
     "escalation.done": "The path ran {laps} times and nobody took it. Needs a human: it stays on the list and in the next digest.",
     "acknowledged": "{person} has it. Escalation has stopped.",
+    "unacknowledged": "{person} took the acknowledgement back: nobody has it, and paging goes on as if it had not been.",
     "acknowledged.late": "{person} acknowledged too; {holder} has it.",
     "seen": "{person} has seen it.",
     "declined": "{person} can't take it.{reason}",
@@ -169,6 +170,7 @@ REFUSALS = {
 
 VERB_WORDS = {
     "acknowledge": "acknowledged",
+    "unacknowledge": "given back",
     "decline": "declined",
     "escalate": "escalated",
     "step": "worked on",

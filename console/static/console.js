@@ -23,6 +23,9 @@
       node.textContent = left >= 0 ? "in " + spoken(left) : spoken(-left) + " late";
       node.classList.toggle("late", left < 0);
     });
+    document.querySelectorAll("[data-until]").forEach(function (node) { // what can be pressed for some seconds only
+      if (Date.parse(node.dataset.until) < now) node.remove();
+    });
   }
   function busy() {
     var at = document.activeElement;

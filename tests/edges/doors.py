@@ -35,6 +35,7 @@ FORMS = {
 }
 COMMANDS: Mapping[str, tuple[str, ...]] = {  # {on} and the fields by name; what is left over becomes an option
     "acknowledge": ("ack", "{on}"),
+    "unacknowledge": ("unack", "{on}"),
     "note": ("note", "{on}", "{text}"),
     "severity": ("severity", "{on}", "{severity}"),
     "override": ("override", "{on}", "{reason}"),

@@ -89,6 +89,7 @@ API = {
     ("GET", "/incidents/<name>"): VIEWER,
     ("POST", "/incidents/<name>/accept"): RESPONDER,
     ("POST", "/incidents/<name>/acknowledge"): RESPONDER,
+    ("POST", "/incidents/<name>/unacknowledge"): RESPONDER,
     ("POST", "/incidents/<name>/contain"): RESPONDER,
     ("POST", "/incidents/<name>/decline"): RESPONDER,
     ("POST", "/incidents/<name>/escalate"): RESPONDER,

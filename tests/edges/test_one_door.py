@@ -24,6 +24,7 @@ from tests.fixtures.slack import SIGNING_SECRET, TOKEN, FakeSlack
 FORWARDED = "A message may have been forwarded: its buttons answer the page and do nothing else."
 NOT_SENT = "PagerDuty tells us when somebody acknowledges, resolves or reassigns there, and of nothing else."
 NO_PAGE = "It is not used on an incident that somebody was paged for: no message stands for it."
+NO_BUTTONS = "While somebody has it, a chat's message has no buttons."
 PEOPLE = ("console", "api", "cli")
 ANSWERS = {"pagerduty": NOT_SENT}  # of a page: by its link and its buttons
 DEED = {"link": FORWARDED, "slack": FORWARDED, "pagerduty": NOT_SENT}
@@ -140,6 +141,7 @@ class Row:
 
 TABLE: Mapping[str, Row] = {
     "acknowledge": Row(fresh(), empty={}),
+    "unacknowledge": Row(after("acknowledge"), empty={"slack": NO_BUTTONS, "pagerduty": NOT_SENT}),
     "seen": Row(fresh(), empty=ANSWERS),
     "decline": Row(fresh(), empty=ANSWERS),
     "escalate": Row(fresh(reason="No idea")),
@@ -178,7 +180,19 @@ TABLE: Mapping[str, Row] = {
     "golive": Row(nothing(name="source:legacy"), {"name": "source:alertmanager"}, empty=BESIDE),
 }
 NEVER_THERE = 999_999  # the number of no alert, silence or delivery
-ON_BOTH = ("acknowledge", "decline", "role", "merge", "split", "undo", "declare", "open_alert", "silence", "replay")
+ON_BOTH = (
+    "acknowledge",
+    "unacknowledge",
+    "decline",
+    "role",
+    "merge",
+    "split",
+    "undo",
+    "declare",
+    "open_alert",
+    "silence",
+    "replay",
+)
 
 
 def test_every_verb_has_its_cell_at_every_door_or_the_reason_why_not() -> None:
@@ -190,7 +204,7 @@ def test_every_verb_has_its_cell_at_every_door_or_the_reason_why_not() -> None:
 
 def test_the_table_of_the_docs_is_this_one() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([a-z_, ]+) \|((?: (?:yes|no) ?[¹²³]? \|){6})$", text, re.MULTILINE)
+    rows = re.findall(r"^\| ([a-z_, ]+) \|((?: (?:yes|no) ?[¹²³⁴]? \|){6})$", text, re.MULTILINE)
     told = {
         verb: [name for name, cell in zip(DOORS, cells.split("|"), strict=False) if "yes" in cell]
         for verbs_of_row, cells in rows

@@ -11,6 +11,7 @@ A, C, R, S, X = ACTIVE, CONTAINED, RESOLVED, STOOD_DOWN, CLOSED
 VERBS = sorted({verb for _, verb in NEXT} | set(ALLOWED))
 TABLE = {  # verb: what it leads to from active, contained, resolved, stood down, closed; "" is refused
     "acknowledge": (A, C, "", "", ""),
+    "unacknowledge": (A, C, "", "", ""),
     "clear": (X, X, "", "", ""),
     "contain": (C, "", "", "", ""),
     "decline": (A, C, "", "", ""),

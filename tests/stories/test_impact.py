@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tests.fixtures.desk import DATABASE_DOWN, Desk
 
 
@@ -59,4 +61,23 @@ def test_a_time_that_is_none_is_refused_and_nothing_is_written(desk: Desk) -> No
     desk.does("notes", text="/decision", expect=422)
 
     assert desk.timeline() == before
+    desk.news()
+
+
+def test_a_resolve_that_says_nothing_of_the_impact_takes_nothing_back(desk: Desk) -> None:
+    pays = {"impact": "One in eight customers can't pay"}
+    desk.alertmanager_says("firing", labels=DATABASE_DOWN)
+    desk.alertmanager_says("firing", labels=DATABASE_DOWN, annotations=pays)
+    said_at = desk.clock.now()
+    assert desk.incident()["header"]["customers_said_at"] is None, "an alert that fires says it now"
+    desk.does("acknowledge")
+    desk.forward(minutes=6)
+
+    desk.alertmanager_says("resolved", labels=DATABASE_DOWN)
+    desk.forward(minutes=12)
+
+    told = desk.incident()
+    assert (told["status"], told["impact"]["affected"]) == ("resolved", pays["impact"])
+    assert told["header"]["customers"] == pays["impact"]
+    assert datetime.fromisoformat(told["header"]["customers_said_at"]) == said_at
     desk.news()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.fixtures.desk import P0_RUNBOOK, OpenDesk
+from html import unescape
+
+from tests.fixtures.desk import DATABASE_DOWN, P0_RUNBOOK, Desk, OpenDesk
 
 
 def test_a_client_who_is_told_can_say_seen_and_neither_take_it_nor_decline_it(open_desk: OpenDesk) -> None:
@@ -33,3 +35,16 @@ def test_a_colleague_of_the_paged_person_who_is_told_can_take_it(open_desk: Open
 
     assert desk.incident()["taken_by"] == {"id": "ben", "name": "Ben"}
     desk.news()
+
+
+def test_the_link_says_what_to_do_first_and_acknowledge_is_its_button(desk: Desk) -> None:
+    desk.alertmanager_says("firing", labels=DATABASE_DOWN)
+    desk.news()
+    first = next(step for step in desk.incident()["steps"] if step["phase"] == "contain")
+
+    shown = desk.client.get(desk.links["ada"]).get_data(as_text=True)
+
+    assert "Do first" in shown
+    assert first["text"].split("`")[0] in unescape(shown)
+    assert "Acknowledge it" not in shown
+    assert "Acknowledge: I have it" in shown

@@ -32,7 +32,7 @@ OUTLINE: dict[str, Any] = {
     "stale_at": maybe(AT, "Since when its sender is silent."),
     "needs_human": maybe("it is as it was at 14:30: is it over?", "Why no machine can go on."),
     "closed_reason": maybe("false_alarm"),
-    "version": Of(7, "It counts up with each change; it is the ETag too."),
+    "version": Of(7, "It counts up with each change; the ETag begins with it."),
     "began_at": maybe(AT),
     "detected_at": maybe(AT),
     "declared_at": maybe(AT),

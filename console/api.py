@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -97,8 +98,11 @@ def _get(route: Route, database: Database, book: Book, path: Mapping[str, Any]) 
         reading.check_path(path)
         facts = READS[route.name](Asked(work, book, by, path, reading.query(request, route.query)))
     answer = jsonify(facts)
-    if route.answer == "Incident":
-        answer.set_etag(str(facts["version"]))
+    tag = sha256(answer.get_data()).hexdigest()[:12]  # alerts and pages change what is told without a new version
+    tag = f"{facts['version']}.{tag}" if route.answer == "Incident" else tag
+    if request.if_none_match.contains_weak(tag):
+        answer = Response(status=304)
+    answer.set_etag(tag)
     return answer
 
 

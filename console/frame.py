@@ -12,6 +12,7 @@ from flask import Blueprint, Response, current_app, g, redirect, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import HTTPException
 
+from console import keymap
 from console.assets import ASSETS
 from console.likings import likings, zone_of
 from console.navigation import places
@@ -87,6 +88,7 @@ class Frame:
             "zone": str(zone),
             "offset": offset_words(now, zone),
             "liked": liked,
+            "keymap": keymap.shown(keymap.in_force(request.cookies.get(keymap.COOKIE, ""))),
             "open_now": self._open_now() if me else {"count": 0, "worst": ""},
             "places": places(request.path, by.role, served()) if by else [],
             "refresh": refresh and request.method == "GET",

@@ -29,7 +29,12 @@ TAGS = {
     "shadow": "Shadow",
 }
 OTHERWISE = "This installation"
-ETAG = {"description": "The incident's version; send it back in `If-Match`", "schema": TEXT, "example": '"7"'}
+ETAG = {
+    "description": "It begins with the incident's version; send it back in `If-Match` or `If-None-Match`",
+    "schema": TEXT,
+    "example": '"7.4f2a1c9b7d3e"',
+}
+LIST_ETAG = {"description": "Send it back in `If-None-Match`", "schema": TEXT, "example": '"4f2a1c9b7d3e"'}
 AGAIN = {"description": "Seconds after which to try again", "schema": TEXT, "example": "2"}
 
 # status → when it is answered, and a code and a sentence as an example of it
@@ -170,6 +175,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
                 "example": "deploy-4711",
             }
         )
+    if route.method == "GET":
+        about = "The ETag of what you have; 304 without a body if nothing is new to read."
+        found.append({"name": "If-None-Match", "in": "header", "description": about, "schema": TEXT})
     if route.versioned:
         about = "The ETag you read; 409 if somebody changed the incident since."
         found.append({"name": "If-Match", "in": "header", "description": about, "schema": TEXT, "example": '"7"'})
@@ -238,7 +246,15 @@ def _responses(route: Route) -> dict[str, Any]:
     }
     if route.answer in ("Incident", "Done"):
         answer["headers"] = {"ETag": ETAG}
-    return {str(route.status): answer, **{str(status): _problem(status, route) for status in _refusals(route)}}
+    elif route.method == "GET":
+        answer["headers"] = {"ETag": LIST_ETAG}
+    unchanged = (
+        {"304": {"description": "Nothing is new to read since `If-None-Match`"}} if route.method == "GET" else {}
+    )
+    return unchanged | {
+        str(route.status): answer,
+        **{str(status): _problem(status, route) for status in _refusals(route)},
+    }
 
 
 def _refusals(route: Route) -> list[int]:

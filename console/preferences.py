@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from flask import Blueprint, Response, g, request
 
+from console import keymap
 from console.frame import Frame
 from console.likings import CHOICES, KEEP_FOR, ZONE, cookie_of, likings, zone_named
 
@@ -27,20 +28,29 @@ def preferences(frame: Frame) -> Blueprint:
         if not ours:
             return frame.error("foreign_form", 403)
         chosen = {name: request.form[name] for name in (*CHOICES, ZONE) if name in request.form}
+        try:
+            keys = keymap.of_form(request.form)
+        except keymap.WrongKey as no:
+            return _page(frame, status=422, refusal=str(no), typed=request.form)
         wrong = [name for name, value in chosen.items() if not _is_known(name, value)]
         if wrong:
             return _page(frame, status=422, refusal=f"There is no such {wrong[0]}. Nothing was changed.")
         answer = frame.go(_back(request.form.get("back", "")))
         for name, value in chosen.items():
-            answer.set_cookie(
-                cookie_of(name), value, max_age=KEEP_FOR if value else 0, path="/", samesite="Lax",
-                secure=frame.sessions.secure,
-            )  # fmt: skip
+            _keep(frame, answer, cookie_of(name), value)
+        if keys is not None:
+            _keep(frame, answer, keymap.COOKIE, keymap.as_cookie(keys))
         return answer
 
     frame.guard_errors(blueprint)
     frame.look_who_asks(blueprint)
     return blueprint
+
+
+def _keep(frame: Frame, answer: Response, cookie: str, value: str) -> None:
+    answer.set_cookie(
+        cookie, value, max_age=KEEP_FOR if value else 0, path="/", samesite="Lax", secure=frame.sessions.secure
+    )
 
 
 def _page(frame: Frame, **facts: Any) -> Response:
@@ -51,7 +61,7 @@ def _page(frame: Frame, **facts: Any) -> Response:
     )
     return frame.show(
         "console/preferences.html", now=now, liked=likings(request.cookies), zones=["UTC", *zones],
-        organisation_zone=book_zone, **facts,
+        organisation_zone=book_zone, shipped=keymap.SHIPPED, **{"typed": None, **facts},
     )  # fmt: skip
 
 

@@ -129,9 +129,9 @@ def version(request: Request, given: Mapping[str, Any]) -> int | None:
     header = request.headers.get("If-Match", "").strip()
     if header in ("", "*"):
         return None
-    number = header.strip('"')
+    number = header.strip('"').partition(".")[0]  # what follows the version says only whether anything is new to read
     if not re.fullmatch(r"\d{1,18}", number, re.ASCII):
-        raise FieldFaults([("If-Match", 'must be the ETag of the incident, such as "7"')])
+        raise FieldFaults([("If-Match", 'must be the ETag of the incident, such as "7.4f2a1c9b7d3e"')])
     return int(number)
 
 

@@ -51,7 +51,7 @@ ROUTES: tuple[Route, ...] = (
         example={"title": "Card payments fail", "service": "checkout", "severity": "P1", "summary": "Since 14:30"},
         needs=NEEDS["declare"],
     ),
-    Route("GET", "/incidents/{name}", "incident", "Read one incident; its ETag is its version", "Incident"),
+    Route("GET", "/incidents/{name}", "incident", "Read one incident; its ETag begins with its version", "Incident"),
     verb("acknowledge", "acknowledge", "I have it: escalation stops, the incident goes on", example={"note": "On it"}),
     verb("unacknowledge", "unacknowledge", "I acknowledged by mistake: for 10 s it can be taken back", example={}),
     verb("seen", "seen", "I have read the page; somebody else has it", example={"note": "Ben has it"}),

@@ -84,8 +84,8 @@ def _acknowledgement(press: Press) -> Row[Any]:
     if entry is None or not is_this_one or press.now - entry.entered_at > WITHIN:
         raise Refused(
             "unacknowledge.late",
-            f"An acknowledgement can be taken back for {WITHIN.seconds} seconds. Nothing was changed: you still have it. "
-            "Say “Can't take it”, and the next person is paged.",
+            f"An acknowledgement can be taken back for {WITHIN.seconds} seconds. Nothing was changed. "
+            "You still have it: say “Can't take it”, and the next person is paged.",
         )
     if json.loads(entry.facts["before"])["incident"]["severity"] != incident.severity:
         raise Refused(

@@ -53,13 +53,20 @@
   keepZone();
 
   // --- single keys: inert where somebody types, with a modifier, and where they are switched off ---
-  var KEYS = [
-    ["/", "search incidents"], ["j  k", "next, previous in a list"], ["o", "open it"],
-    ["g i", "go to what needs a human"], ["g s", "go to all incidents"], ["g a", "go to the alerts"],
-    ["g r", "go to the runbooks"], ["g p", "go to who is on call"], ["g h", "go to the health page"],
-    ["a", "acknowledge: this incident, or the one chosen in the list"], ["n", "write a note"],
-    ["e", "escalate: it asks first"], ["u", "send updates: it asks first"], ["?", "these keys"], ["Esc", "let go"]
+  // Which key does what is chosen under /preferences; the page says the keys in force, each with its words.
+  var MAP = {}, GOES = [
+    ["i", "go to what needs a human"], ["s", "go to all incidents"], ["a", "go to the alerts"],
+    ["r", "go to the runbooks"], ["p", "go to who is on call"], ["h", "go to the health page"]
   ];
+  JSON.parse(document.body.dataset.keymap || "[]").forEach(function (one) { MAP[one[0]] = one[1]; });
+  function sheet() {
+    var lines = [];
+    Object.keys(MAP).forEach(function (deed) {
+      if (deed !== "go") { lines.push(MAP[deed]); return; }
+      GOES.forEach(function (one) { lines.push([MAP.go[0] + " " + one[0], one[1]]); });
+    });
+    return lines.concat([["Esc", "let go"]]);
+  }
   var PLACES = { i: "/", s: "/search", a: "/alerts", r: "/runbooks", p: "/people", h: "/health" };
   var went = 0;
 
@@ -74,7 +81,7 @@
     heading.textContent = "Keys"; heading.id = "keys-heading";
     dialog.className = "keys"; dialog.setAttribute("aria-labelledby", heading.id);
     list.className = "facts";
-    KEYS.forEach(function (one) {
+    sheet().forEach(function (one) {
       var key = document.createElement("dt"), words = document.createElement("dd");
       one[0].split(" ").filter(Boolean).forEach(function (part) {
         var cap = document.createElement("kbd");
@@ -117,31 +124,36 @@
     if (form && (row || /^\/i\//.test(location.pathname))) form.requestSubmit();
   }
   var DOES = {
-    "?": help,
-    "/": function () {
+    help: help,
+    search: function () {
       var field = document.querySelector("[data-key=search]");
       if (field && field.offsetParent) field.focus(); else location.assign("/search");
     },
-    j: function () { move(1); }, k: function () { move(-1); },
-    o: function () {
+    next: function () { move(1); }, previous: function () { move(-1); },
+    open: function () {
       var link = document.querySelector("[data-row].at [data-open]");
       if (link) location.assign(link.href);
     },
-    g: function () { went = Date.now(); },
-    a: acknowledge,
-    n: function () { reach('main [name="text"]'); },
-    e: function () { reach('form[action$="/escalate"]'); },
-    u: function () { reach('form[action$="/updates"]'); }
+    go: function () { went = Date.now(); },
+    acknowledge: acknowledge,
+    note: function () { reach('main [name="text"]'); },
+    escalate: function () { reach('form[action$="/escalate"]'); },
+    updates: function () { reach('form[action$="/updates"]'); }
   };
+  function deedOf(key) {
+    return Object.keys(MAP).find(function (deed) { return MAP[deed][0] === key; });
+  }
   addEventListener("keydown", function (event) {
     if (event.key === "Escape" && typing(document.activeElement)) document.activeElement.blur();
-    if (document.body.dataset.keys !== "on" || event.defaultPrevented || event.repeat && !/[jk]/.test(event.key)) return;
+    if (document.body.dataset.keys !== "on" || event.defaultPrevented) return;
+    var deed = deedOf(event.key);
+    if (event.repeat && deed !== "next" && deed !== "previous") return;
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-    if (document.querySelector("dialog[open]") && event.key !== "?") return;
+    if (document.querySelector("dialog[open]") && deed !== "help") return;
     var place = went && Date.now() - went < 1500 ? PLACES[event.key] : null;
     went = 0;
     if (place) { event.preventDefault(); location.assign(place); return; }
-    if (Object.prototype.hasOwnProperty.call(DOES, event.key)) { event.preventDefault(); DOES[event.key](); }
+    if (deed) { event.preventDefault(); DOES[deed](); }
   });
 
   // --- the wallboard: swapped in place, so that a sound that was allowed stays allowed ---

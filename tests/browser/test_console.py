@@ -12,7 +12,7 @@ PHONE = {"width": 320, "height": 640}
 DESKTOP = {"width": 1280, "height": 900}
 PAGES = (
     "/", "/search", "/alerts", "/inbox", "/silences", "/people", "/severities", "/runbooks", "/policy",
-    "/health", "/shadow", "/wall", "/declare", "/preferences",
+    "/health", "/shadow", "/funnel", "/wall", "/declare", "/preferences",
 )  # fmt: skip
 
 
@@ -180,7 +180,15 @@ def test_every_page_is_accessible_and_fits(site: Site, browser: Browser, scheme:
     site.desk.news()
     link = site.desk.links["ada"]
     site.sign_in(page)
-    paths = [*PAGES, "/i/INC-001", "/alerts/2", "/runbooks/checkout-error-rate", "/search?q=nothing", link]
+    paths = [
+        *PAGES,
+        "/i/INC-001",
+        "/i/INC-001/picture",
+        "/alerts/2",
+        "/runbooks/checkout-error-rate",
+        "/search?q=nothing",
+        link,
+    ]
 
     for path in paths:
         page.goto(f"{site.url}{path}")

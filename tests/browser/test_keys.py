@@ -62,6 +62,29 @@ def test_keys_that_are_switched_off_do_nothing(site: Site, visit: Visit) -> None
     assert page.url == f"{site.url}/"
 
 
+def test_keys_that_somebody_chose_work_and_the_help_says_them(site: Site, visit: Visit) -> None:
+    site.fires(CHECKOUT)
+    page = visit.page
+    site.sign_in(page)
+    page.goto(f"{site.url}/preferences")
+    page.get_by_text("Other keys").click()
+    page.get_by_label("Write a note").fill("e")
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_role("alert")).to_contain_text("“e” can't be the key for two things")
+    page.get_by_label("Write a note").fill("m")
+    page.get_by_role("button", name="Keep it").click()
+    page.goto(f"{site.url}/i/INC-001")
+
+    page.keyboard.press("n")
+    assert page.evaluate("document.activeElement === document.body")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_contain_text("m write a note")
+    page.keyboard.press("Escape")
+    page.keyboard.press("m")
+    assert page.evaluate("document.activeElement.name") == "text"
+    visit.complaints[:] = [one for one in visit.complaints if "422" not in one]  # the refusal that was asked for
+
+
 def test_the_menu_and_declare_are_one_press_away_on_a_phone_without_scripts(site: Site, browser: Browser) -> None:
     context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
     page = context.new_page()

@@ -44,7 +44,13 @@ def test_times_are_the_viewers_own_where_the_browser_says_its_zone(site: Site, b
 def test_a_preference_that_nobody_knows_changes_nothing(desk: Desk) -> None:
     client = create_app(desk.house).test_client()
 
-    for chosen in ({"theme": "pink"}, {"zone": "Mars/Olympus"}, {"zone": "../../etc/passwd"}, {"keys": "maybe"}):
+    for chosen in (
+        {"theme": "pink"},
+        {"zone": "Mars/Olympus"},
+        {"zone": "../../etc/passwd"},
+        {"keys": "maybe"},
+        {"key-note": "e"},
+    ):
         answer = client.post("/preferences", data=chosen)
         assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (422, []), chosen
 
@@ -67,7 +73,7 @@ def test_a_preference_leads_back_to_a_page_of_ours_only(desk: Desk) -> None:
 def test_whatever_a_cookie_says_a_page_comes_out(desk: Desk) -> None:
     client = create_app(desk.house).test_client()
     for value in ("", "nonsense", "../..", "A" * 3000, "\xff\x00"):
-        for name in ("theme", "zone", "keys"):
+        for name in ("theme", "zone", "keys", "keymap"):
             client.set_cookie(f"firedoor-{name}", value)
         answer = client.get("/preferences")
         assert answer.status_code == 200

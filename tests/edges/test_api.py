@@ -200,13 +200,29 @@ def test_whoever_read_an_older_version_gets_the_incident_as_it_is_now(api: Api) 
 
     conflict = is_problem(api.post("/incidents/INC-001/notes", {"text": "me"}, If_Match=etag), 409, "version_conflict")
     assert conflict["incident"]["version"] == api.get("/incidents/INC-001").get_json()["version"]
-    stale = int(etag.strip('"'))
+    stale = int(etag.strip('"').partition(".")[0])
     is_problem(api.post("/incidents/INC-001/notes", {"text": "me", "version": stale}), 409, "version_conflict")
 
     fresh = api.get("/incidents/INC-001").headers["ETag"]
     assert api.post("/incidents/INC-001/notes", {"text": "me"}, If_Match=fresh).status_code == 200
     is_problem(api.post("/incidents/INC-001/notes", {"text": "me"}, If_Match="W/x"), 422, "malformed")
     api.desk.settle()
+    api.desk.news()
+
+
+def test_what_has_nothing_new_to_read_is_answered_without_a_body(api: Api) -> None:
+    api.declared()
+    for path in ("/incidents/INC-001", "/incidents?status=open", "/incidents/INC-001/timeline", "/alerts"):
+        tag = api.get(path).headers["ETag"]
+        for same in (tag, f"W/{tag}", f'"other", {tag}'):
+            answer = api.get(path, If_None_Match=same)
+            assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", tag), path
+
+    before = api.get("/incidents/INC-001").headers["ETag"]
+    api.desk.forward(minutes=3)  # pages left: nobody changed the incident, and yet there is news
+    api.desk.alertmanager_says(labels={"alertname": "Other", "severity": "info"})
+    assert api.get("/incidents/INC-001", If_None_Match=before).status_code == 200
+    assert api.get("/alerts", If_None_Match=tag).status_code == 200
     api.desk.news()
 
 

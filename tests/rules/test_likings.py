@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from console import keymap
 from console.likings import likings, zone_of
 from console.navigation import GROUPS, is_here, places
 from console.showing import offset_words, ticked, time_words
@@ -63,3 +64,33 @@ def test_a_viewer_is_not_led_to_what_is_for_admins() -> None:
 def test_names_between_backticks_are_code_and_the_rest_stays_text() -> None:
     assert ticked("Rule 3 of `open` decides") == "Rule 3 of <code>open</code> decides"
     assert ticked("`<b>` <script>") == "<code>&lt;b&gt;</code> &lt;script&gt;"
+
+
+def test_a_key_that_somebody_chose_counts_and_the_others_stay() -> None:
+    chosen = keymap.chosen({"acknowledge": "x", "note": ""})
+
+    assert (chosen["acknowledge"], chosen["note"], chosen["help"]) == ("x", "n", "?")
+    assert keymap.in_force(keymap.as_cookie(chosen)) == chosen
+    assert keymap.as_cookie(keymap.chosen({})) == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"note": "e"}, "“e” can't be the key for two things, “write a note” and “escalate”."),
+        ({"note": "xy"}, "“xy” is no single key"),
+        ({"note": "\x07"}, "is no single key"),
+    ],
+)
+def test_a_key_that_can_not_be_is_refused_with_a_sentence(wanted: dict[str, str], says: str) -> None:
+    with pytest.raises(keymap.WrongKey) as no:
+        keymap.chosen(wanted)
+
+    assert says in str(no.value)
+    assert "Nothing was changed." in str(no.value)
+
+
+@pytest.mark.parametrize("cookie", ["", "nonsense", "note=e", "note=xyz", "&&&=", "A" * 3000, "note=%FF"])
+def test_a_cookie_that_makes_no_sense_changes_no_key(cookie: str) -> None:
+    assert keymap.in_force(cookie)["escalate"] == "e"
+    assert len(set(keymap.in_force(cookie).values())) == len(keymap.SHIPPED)

@@ -127,7 +127,7 @@ def _answers(responses: Mapping[str, Any]) -> dict[str, Any]:
     """What it answers when it is done, by the shape's name, and with which statuses it refuses."""
     done = next(status for status in responses if status.startswith("2"))
     shape = responses[done]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-    return {"status": done, "shape": shape, "refuses": [status for status in responses if status != done]}
+    return {"status": done, "shape": shape, "refuses": [status for status in responses if int(status) >= 400]}
 
 
 @lru_cache(maxsize=1)

@@ -75,6 +75,9 @@ def test_every_answer_and_every_refusal_has_an_example() -> None:
     told = document()
     for route in ROUTES:
         for status, answer in told["paths"][route.path][route.method.lower()]["responses"].items():
+            if status == "304":
+                assert "content" not in answer
+                continue
             (content,) = answer["content"].values()
             for reference in content["examples"].values():
                 name = reference["$ref"].rpartition("/")[2]

@@ -37,7 +37,7 @@ def test_what_was_owed_is_owed_again_at_its_old_times(desk: Desk) -> None:
     assert owed(desk) == before
     assert desk.heard() == [("page", "ada"), ("page", "cy")], "who was paged and then told that Ben has it"
     assert any(line.startswith("Ben took the acknowledgement back: nobody has it") for line in desk.timeline())
-    desk.forward(minutes=2.5)
+    desk.forward(minutes=3)
     assert ("page", "ben") in desk.heard(), "the next person at the share of the minutes that it always was"
 
 

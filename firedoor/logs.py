@@ -11,7 +11,10 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import Processor
 
+from incidents.alerts import clean_line, clean_text
+
 HIDDEN = "[hidden]"
+LONGEST = 20_000
 # The libraries' own lines matter when something is wrong; their chatter would bury ours.
 QUIET = {"rq": logging.WARNING, "gunicorn": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.WARNING}
 
@@ -40,7 +43,11 @@ def set_up_logs(process: str, *, hide: Iterable[str] = (), stream: TextIO | None
         _under(process),
     ]
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=True)]
+        [
+            structlog.processors.format_exc_info,
+            _harmless,
+            structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback),
+        ]
         if stream.isatty()
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -62,6 +69,14 @@ def set_up_logs(process: str, *, hide: Iterable[str] = (), stream: TextIO | None
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,  # a forked child has a name of its own
     )
+
+
+def _harmless(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """At a terminal: what a sender wrote moves no cursor and poses as no line of ours, whoever quotes it."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = (clean_text if name == "exception" else clean_line)(value, LONGEST)
+    return event
 
 
 def _under(process: str) -> Processor:

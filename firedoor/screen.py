@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+STEERING = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # JSON lets them stand
 
 
 def console(*, err: bool = False) -> Console:
@@ -57,8 +59,10 @@ def _words(line: str, width: int) -> Iterator[str]:
             yield word
 
 
-def as_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def as_json(value: Any, *, indent: int | None = 2) -> None:
+    """For programs, and harmless where a terminal shows it: what steers one is written as an escape."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    click.echo(STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 import click
 
 from firedoor.commands import AS_JSON, remote, show_answer
+from incidents.alerts import clean_line
 
 SINCE = click.option("--since", default="7d", show_default=True, help="How far back: 36h, 7d.")
+LONGEST_CELL = 1000
+FORMULAS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # full-width ones too, which a spreadsheet of the far East reads alike
 CSV_HEADINGS = (
     "incident", "severity", "service", "team", "title", "opened_at", "person", "paged_at", "local_time", "night",
     "only_if_unanswered", "by",
@@ -160,5 +163,5 @@ def _csv_rows(found: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
 
 def _harmless(cell: object) -> str:
     """A title that begins like a formula is text, whatever a spreadsheet makes of it."""
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    text = "" if cell is None else clean_line(str(cell), LONGEST_CELL)
+    return f"'{text}" if text[:1] in FORMULAS else text

@@ -97,12 +97,10 @@ def _follow(facts: dict[str, Any], entries: list[dict[str, Any]], look: Look, *,
 
 
 def _line(entry: dict[str, Any], *, as_json: bool) -> None:
-    import json
-
     from firedoor import screen
 
     if as_json:
-        click.echo(json.dumps(entry, ensure_ascii=False))
+        screen.as_json(entry, indent=None)
     else:
         screen.say(f"{screen.moment(entry['at'])}  {entry['text']}")
 

@@ -90,8 +90,18 @@ def test_a_text_of_any_length_fits_what_slack_takes(
 def test_an_alert_can_not_ring_everybody(slack: FakeSlack, opened: Opened) -> None:
     opened().send(a_message(text="<!channel> & <@U1>", subject="<!here>"), "C0WAR")
 
-    assert "&lt;!channel&gt; &amp; &lt;@U1&gt;" in slack.last.text
+    [said] = [block["text"] for block in slack.last.blocks if block["type"] == "section"]
+    assert said == {"type": "plain_text", "text": "<!channel> & <@U1>", "emoji": False}
     assert slack.last.said["text"] == "&lt;!here&gt;"
+
+
+def test_only_our_own_link_can_be_pressed(slack: FakeSlack, opened: Opened) -> None:
+    text = "Look at https://evil.example and @channel\n<!here> *now*: https://o.io/ack/1a\nhttps://evil.example"
+    opened().send(a_message(text=text), "U0ADA")
+
+    said = [block["text"] for block in slack.last.blocks if block["type"] == "section"]
+    assert [one["type"] for one in said] == ["plain_text", "mrkdwn", "plain_text"]
+    assert said[1] == {"type": "mrkdwn", "text": "&lt;!here&gt; *now*: <https://o.io/ack/1a>", "verbatim": True}
 
 
 def test_an_update_takes_the_buttons_away(slack: FakeSlack, opened: Opened) -> None:

@@ -37,7 +37,10 @@ def test_a_room_is_told_and_can_answer_in_nobodys_name(slack: FakeSlack, room: S
     assert (outcome.result, outcome.delivered, outcome.provider_ref) == ("yes", False, None)
     (said,) = slack.rooms[WEBHOOK]
     assert said["text"] == "[P1] INC-042 checkout: 500s 12%"
-    assert "500s &lt;!channel&gt;\nTake it: https://o.io/i/INC-042" in said["blocks"][1]["text"]["text"]
+    assert [block["text"]["text"] for block in said["blocks"][1:]] == [
+        "500s <!channel>",
+        "Take it: <https://o.io/i/INC-042>",
+    ]
     assert "/ack/" not in json.dumps(said)
     assert {block["type"] for block in said["blocks"]} == {"header", "section"}
 

@@ -23,6 +23,7 @@ WHOLE_SECONDS = 12.0  # of one message, whatever the service does; a promise's l
 TITLE, TEXT = 250, 4000
 CODE = re.compile(r"error=(\d{3})\b")
 SCHEME = re.compile(r"[a-z0-9]+://.")
+RINGS = re.compile(r"@(?=(?:everyone|here|channel|all)\b)|<(?=[!@#]|https?:)|\](?=\()", re.IGNORECASE)
 UNKNOWN = "the contact's address is no URL that apprise knows"
 TRY_LATER = (408, 425, 429)
 ASSET = {"app_id": "Firedoor", "app_desc": "Firedoor", "app_url": "", "image_url_mask": "", "image_url_logo": ""}
@@ -63,8 +64,8 @@ class AppriseChannel:
             one = self._apprise.Apprise(asset=self._asset)
             one.add(service)
             result = one.notify(
-                title=clean_line(message.subject, TITLE),
-                body=clean_text(message.text, TEXT),
+                title=_rings_nobody(clean_line(message.subject, TITLE)),
+                body=_rings_nobody(clean_text(message.text, TEXT)),
                 body_format="text",
                 notify_type="failure" if message.facts.get("purpose") == "page" else "info",
                 timeout=WHOLE_SECONDS - 1,
@@ -88,6 +89,11 @@ class AppriseChannel:
 
     def _outcome(self, result: Any, detail: str, **rest: Any) -> Outcome:
         return Outcome(result, detail=detail, channel=self.name, **rest)
+
+
+def _rings_nobody(text: str) -> str:
+    """Chats read `@everyone`, `<!channel>` and `[here](https://…)` in plain text too: a blank makes them text."""
+    return RINGS.sub(r"\g<0> ", text)
 
 
 def _loaded(name: str) -> Any:

@@ -88,7 +88,7 @@ class EmailChannel:
 
     def send(self, message: Message, address: str) -> Outcome:
         recipient = parseaddr(address)[1]
-        if not ONE_MAILBOX.fullmatch(recipient) or not address.isprintable() or "," in address:
+        if not ONE_MAILBOX.fullmatch(recipient) or not address.isprintable() or "," in address or "=?" in address:
             return self._outcome("no", "the contact needs one e-mail address in ASCII", permanent=True)
         body = self._composed(message, recipient).as_bytes()
         try:
@@ -194,7 +194,7 @@ class EmailChannel:
 
     def _composed(self, message: Message, recipient: str) -> EmailMessage:
         mail = EmailMessage(policy=SMTP)
-        mail["Subject"] = clean_line(message.subject)
+        mail["Subject"] = _no_encoded_word(clean_line(message.subject))
         mail["From"] = self._sender
         mail["To"] = recipient
         mail["Date"] = format_datetime(self._clock.now())
@@ -235,6 +235,11 @@ def read_url(url: str, name: str = "email") -> Server:
     except ValueError:
         raise ValueError(f"channel {name}: the port in `url` must be a number up to 65535") from None
     return Server(scheme, parts.hostname, port, unquote(parts.username or ""), unquote(parts.password or ""))
+
+
+def _no_encoded_word(line: str) -> str:
+    """`=?utf-8?q?x=0D=0ABcc:…?=` is one line, and Python's own mail library would decode it into several headers."""
+    return line.replace("=?", "= ?")
 
 
 def _said(code: int, reply: bytes | str, recipient: str = "") -> str:

@@ -304,7 +304,7 @@ def suggestions_facts(row: Row[Any], waiting: Sequence[tuple[Row[Any], datetime]
         "purpose": "digest",
         "incident": "",
         "why": "suggested",
-        "heading": f"{many} for an hour; nobody was paged",
+        "heading": f"{many} for an hour or more; nobody was paged",
         "n": row.attempts,
         "person": {"id": row.target, "name": paging.person_name(book, row.target)},
         "entries": entries,

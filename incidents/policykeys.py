@@ -221,6 +221,9 @@ class HearingRule(Key):
         default=3, description="This many incidents that page a person share one page. 0: never."
     )
     bundle_within: Span = Field(default=timedelta(minutes=5), description="Within this time, of each person.")
+    suggestions_every: Span = Field(
+        default=timedelta(hours=4), description="At most one message of suggestions to a person in this time."
+    )
 
 
 class PathStep(Key):

@@ -1,7 +1,8 @@
 """A suggestion that still fires after an hour is told to on-call: quietly, several in one message, and nobody is paged.
 
 Each firing of a suggested alert is looked at once more, at a full minute. Whoever is on call for one that is still
-there is owed one message for all of that minute.
+there is owed one message for all of that minute; who got one lately is told with the next, and until then it is only
+looked at again.
 """
 
 from __future__ import annotations
@@ -55,26 +56,49 @@ def suggestion_due(session: Connection, row: Row[Any], book: Book, now: datetime
     """The hour is over: whoever is on call is owed a message, unless the suggestion went away or was answered."""
     quiet = silences.in_force(session, book=book, now=now)
     why_not = "it is not here any more"
-    people: set[str] = set()
+    waits_for: dict[str, list[int]] = {}
     for alert in _alerts(session, _looked_at(row)):
         why = _void(alert, row, quiet, now)
         person = "" if why else _told(alert, book, now)
-        people |= {person} - {""}
         why_not = why or "nobody is on call for it, or it is in shadow"
-    if not people:
+        if person:
+            waits_for.setdefault(person, []).append(alert.id)
+    if not waits_for:
         claims.end(session, row, "cancelled", why=why_not, now=now)
         return []
-    wanted = [
-        Wanted(
-            kind="suggestions",
-            key=f"suggestions:{person}:{row.due_at:%Y%m%dT%H%M}",
-            due_at=now + TOGETHER,
-            target=person,
-            facts={"minute": row.due_at.isoformat()},
-        )
-        for person in sorted(people)
-    ]
+    wanted = []
+    for person, alerts in sorted(waits_for.items()):
+        again_at = _again_at(session, row, person, book, now)
+        wanted.append(_later(row, person, alerts, again_at) if again_at else _message(row, person, now))
     return make(session, wanted, now=now)
+
+
+def _again_at(session: Connection, look: Row[Any], person: str, book: Book, now: datetime) -> datetime | None:
+    """When this person may hear of suggestions again; None where it may be now, with what else is of this minute."""
+    p = t.promise.c
+    mine = (p.incident_id.is_(None), p.round == 1, p.kind == "suggestions", p.target == person)
+    sent = (p.state.in_(("due", "claimed", "kept")), p.due_at > now - book.policy.hearing.suggestions_every)
+    last = session.execute(select(t.promise).where(*mine, *sent).order_by(p.due_at.desc()).limit(1)).first()
+    if last is None or (last.key == _key(look, person) and last.state == "due"):
+        return None
+    return _full_minute(last.due_at + book.policy.hearing.suggestions_every)
+
+
+def _message(look: Row[Any], person: str, now: datetime) -> Wanted:
+    facts = {"minute": look.due_at.isoformat()}
+    return Wanted(kind="suggestions", key=_key(look, person), due_at=now + TOGETHER, target=person, facts=facts)
+
+
+def _key(look: Row[Any], person: str) -> str:
+    return f"suggestions:{person}:{look.due_at:%Y%m%dT%H%M}"
+
+
+def _later(look: Row[Any], person: str, alerts: Sequence[int], again_at: datetime) -> Wanted:
+    """Look at them again when the next message may leave: by then another may be on call, and some are over."""
+    facts = {"alerts": list(alerts), "since": look.facts["since"]}
+    return Wanted(
+        kind="suggestion", key=f"suggestion:later:{person}:{look.id}", lane="act", due_at=again_at, facts=facts
+    )
 
 
 def waiting(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[tuple[Row[Any], datetime]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlalchemy import select, update
 
 from incidents import tables
@@ -22,7 +24,7 @@ def test_a_suggestion_that_still_fires_after_an_hour_is_told_and_pages_nobody(de
     [said] = desk.news()
     assert (said.to, said.purpose) == ("ada", "digest")
     assert 60 <= said.minute < 61
-    assert "1 suggested alert fires for an hour; nobody was paged" in said.text
+    assert "1 suggested alert fires for an hour or more; nobody was paged" in said.text
     assert "P3 Slow is wrong (shop), since 14:37 UTC" in said.text
     assert said.link.endswith("/alerts?decision=suggest&status=firing")
     assert desk.incidents() == []
@@ -33,18 +35,64 @@ def test_a_suggestion_that_still_fires_after_an_hour_is_told_and_pages_nobody(de
     assert desk.news() == [], "once a firing, however often it is repeated"
 
 
-def test_several_of_one_minute_are_one_message(desk: Desk) -> None:
+def test_after_a_message_the_next_waits_its_hours_and_lists_what_is_new_and_still_there(desk: Desk) -> None:
     desk.alertmanager_says(labels=SLOW)
     desk.forward(seconds=20)
     desk.alertmanager_says(labels=FULL)
     desk.alertmanager_says(labels=NOTE)
+    desk.forward(minutes=30)
+    desk.alertmanager_says(labels={**SLOW, "alertname": "Short"})
+    desk.forward(hours=2)
+    desk.alertmanager_says("resolved", labels={**SLOW, "alertname": "Short"})
+    desk.alertmanager_says(labels={**SLOW, "alertname": "New"})
+    [first] = desk.news()
+    assert "1 suggested alert fires" in first.text
+    assert "Slow is wrong" in first.text
+
+    desk.forward(hours=2, minutes=29)
+    assert desk.news() == []
+    desk.forward(minutes=3)
+
+    [second] = desk.news()
+    assert 300 < second.minute <= 302
+    assert "2 suggested alerts fire" in second.text
+    assert "Full is wrong" in second.text
+    assert "New is wrong" in second.text
+    assert "Deployed" not in first.text + second.text, "what is recorded is told to nobody"
+    desk.forward(hours=9)
+    assert desk.news() == [], "each is told once"
+
+
+def test_a_policy_without_a_pause_has_a_message_for_each_minute(open_desk: OpenDesk) -> None:
+    desk = open_desk(CAST + "hearing: {suggestions_every: 0s}\n")
+    desk.alertmanager_says(labels=SLOW)
+    desk.forward(seconds=20)
+    desk.alertmanager_says(labels=FULL)
 
     desk.forward(minutes=62)
 
-    first, second = desk.news()
-    assert "Slow is wrong" in first.text
-    assert "Full is wrong" in second.text, "it was suggested 20 s later, and its hour ends in the next minute"
-    assert "Deployed" not in first.text + second.text, "what is recorded is told to nobody"
+    assert [said.text.count("is wrong") for said in desk.news()] == [1, 1]
+
+
+def test_who_comes_on_call_meanwhile_is_told_what_the_other_would_have_been(
+    open_desk: OpenDesk, tmp_path: Path
+) -> None:
+    desk = open_desk()
+    desk.alertmanager_says(labels=SLOW)
+    desk.forward(minutes=5)
+    desk.alertmanager_says(labels=FULL)
+    desk.forward(minutes=62)
+    [first] = desk.news()
+    assert first.to == "ada"
+
+    policy = tmp_path / "firedoor.yaml"
+    policy.write_text(policy.read_text().replace("oncall: [ada, ben]", "oncall: [ben, ada]"))
+    desk.forward(hours=4)
+
+    [second] = desk.news()
+    assert second.to == "ben"
+    assert "Full is wrong" in second.text
+    assert "Slow" not in second.text
 
 
 def test_a_burst_is_one_message_that_names_the_first_twenty(desk: Desk) -> None:
@@ -54,7 +102,7 @@ def test_a_burst_is_one_message_that_names_the_first_twenty(desk: Desk) -> None:
     desk.forward(minutes=61)
 
     [said] = desk.news()
-    assert "23 suggested alerts fire for an hour" in said.text
+    assert "23 suggested alerts fire for an hour or more" in said.text
     assert said.text.count("is wrong") == 20
     assert "and 3 more" in said.text
 

@@ -12,14 +12,13 @@ from sqlalchemy import Connection, select
 from console.facts import derived, may_take_back, name_of
 from console.frame import Frame
 from console.remembered import of_form
-from incidents import door, store, storms, tables
+from incidents import accounts, door, store, storms, tables
 from incidents.book import Book
 from incidents.briefing import incident_facts
 from incidents.errors import Refused
 from incidents.lifecycle import LIVE
 from incidents.messages import first_step
 from incidents.once import Answer, answer_once
-from incidents.permissions import RESPONDER
 from incidents.press import Actor
 from incidents.words import names
 from ports.database import Work
@@ -83,7 +82,7 @@ def links(frame: Frame, read_link: ReadLink) -> Blueprint:
             link = read_link(work, token)
             if link.fault:
                 return ""
-            by = Actor(link.person, name_of(book, link.person), "link", role=RESPONDER)
+            by = accounts.acting_for(work.session, link.person, name_of(book, link.person), "link")
             answered = answer_once(
                 work, once, lambda: Answer(200, {"said": _answer_each(work, link, verb, chosen, by=by, book=book)})
             )

@@ -64,6 +64,24 @@ def behind(session: Connection, kind: str, token_hash: str, *, now: datetime) ->
     return Holder(row.login, row.person, row.name, row.role, tuple(row.teams), scopes, row.seen_at, row.expires_at)
 
 
+def acting_for(session: Connection, person: str, name: str, via: str) -> Actor:
+    """Who answers a message: the person whom it reached, by its link or in a chat, without signing in.
+
+    It is a responder's answer, and where the person has an account, no more than the account may do. Whoever has none
+    answers all the same: a page must be answerable. A disabled account answers nothing.
+    """
+    a = t.account.c
+    mine = session.execute(select(a.role, a.teams, a.disabled_at).where(a.person == person).order_by(a.id)).all()
+    good = [one for one in mine if one.disabled_at is None]
+    if not mine:
+        return Actor(person, name, via, RESPONDER)
+    if not good:
+        return Actor(person, name, via, VIEWER)
+    most = max(good, key=lambda one: ROLES.index(one.role))
+    role = RESPONDER if permissions.reaches(most.role, RESPONDER) else most.role
+    return Actor(person, name, via, role, tuple(most.teams))
+
+
 def find(session: Connection, login: str) -> Row[Any]:
     """The account of that login, or of that person of the policy; upper and lower case are one. Raises NotFound."""
     found = look_up(session, login)

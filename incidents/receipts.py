@@ -7,11 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from incidents import paging, store, tables, verbs
+from incidents import accounts, paging, store, tables, verbs
 from incidents.book import Book
-from incidents.errors import Refused
+from incidents.errors import NotAllowed, Refused
 from incidents.lifecycle import OPEN
-from incidents.permissions import RESPONDER
 from incidents.promises import Bell, Outcome, Prepared, Skip, Wanted, make
 
 t = tables
@@ -113,9 +112,12 @@ def _acknowledged(
     session: Connection, incident: Row[Any], row: Row[Any], person: str, *, book: Book, now: datetime
 ) -> list[Bell]:
     """The same verb as the link's, by the person who was paged. What is over by now stays over."""
-    by = verbs.Actor(row.target, person, row.facts["channel"], role=RESPONDER)
+    by = accounts.acting_for(session, row.target, person, row.facts["channel"])
     try:
         return verbs.perform(session, "acknowledge", incident.name, by=by, fields={}, book=book, now=now).bells
+    except NotAllowed as no:
+        store.write(session, incident.id, "receipt.refused", now=now, actor=row.target, person=person, why=no.sentence)
+        return []
     except Refused:
         store.write(session, incident.id, "receipt.late", now=now, actor=row.target, person=person)
         return []

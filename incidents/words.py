@@ -60,6 +60,7 @@ TIMELINE = {
     "page.delivered": "The page reached {person}'s device, says {channel}.",
     "page.withdrawn": "The page to {person} by {channel} no longer rings: {why}.",
     "page.expired": "The page to {person} by {channel} rang for its time, and nobody acknowledged it there.",
+    "receipt.refused": "{person} acknowledged on their device; it does not count. {why}",
     "receipt.late": "{person} acknowledged on their device; it was over by then.",
     "tell.sent": "{person} was told by {channel}.",
     "tell.failed": "Telling {person} by {channel} failed for good: {why}.",

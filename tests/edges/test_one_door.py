@@ -354,19 +354,51 @@ def test_a_form_that_comes_too_late_shows_both_sides_and_keeps_what_was_wanted(d
 
 
 @pytest.mark.parametrize("role", ["viewer", "responder"])
-def test_whoever_may_not_is_refused_in_the_same_words_by_every_door_of_an_account(doors: Doors, role: str) -> None:
-    """A link and a button of a message are a responder's, whatever the account: who is paged may answer."""
+def test_whoever_may_not_is_refused_in_the_same_words_by_every_door(doors: Doors, role: str) -> None:
     name = declared(doors.desk, 0)
-    with doors.desk.house.database.work() as work:
-        work.session.execute(tables.account.update().values(role=role))
+    _account_of(doors, "ada", role=role)
     before = _newest(doors.desk)
     higher = {"replay", "resume", "golive"}
     for verb in higher if role == "responder" else [*verbs.VERBS, *door.OTHERS.keys() - higher]:
         on = name if verb in verbs.VERBS else NEVER_THERE
         told = [doors.use(one, verb, on, TABLE[verb].refused, times=1) for one in PEOPLE]
         assert {one.code for one in told} == {"", "permission.role"}, verb
-        assert all(_same(one.said, told[1].said) for one in told), (verb, told)
+        told += [doors.use(one, verb, on, {}, times=1) for one in ("link", "slack") if one in TABLE[verb].doors]
+        assert all(_same(one.said, told[1].said) and not one.done for one in told), (verb, told)
+        if "pagerduty" in TABLE[verb].doors:
+            doors.use("pagerduty", verb, on, {"role": "commander", "person": "ben"}, times=1)
     assert _newest(doors.desk) == before
+
+
+def test_a_message_answers_within_the_teams_of_its_person_s_account(doors: Doors) -> None:
+    name = declared(doors.desk, 0)
+    _account_of(doors, "ada", role="responder", teams=["other"])
+    before = _newest(doors.desk)
+
+    told = [doors.use(one, "acknowledge", name, {}, times=1) for one in ("api", "link", "slack")]
+
+    assert told[0].code == "permission.team"
+    assert all(_same(one.said, told[0].said) and not one.done for one in told), told
+    doors.use("pagerduty", "acknowledge", name, {}, times=1)
+    assert _newest(doors.desk) == before
+
+
+def test_a_disabled_account_answers_no_message_and_whoever_has_none_answers_as_a_responder(doors: Doors) -> None:
+    name = declared(doors.desk, 0)
+    _account_of(doors, "ada", disabled_at=doors.desk.clock.now())
+    assert [doors.use(one, "acknowledge", name, {}, times=1).done for one in ("link", "slack")] == [False, False]
+
+    with doors.desk.house.database.work() as work:
+        work.session.execute(tables.account.delete().where(tables.account.c.person == "ada"))
+    assert doors.use("slack", "acknowledge", name, {}, times=1).done
+    with doors.desk.house.database.read() as work:
+        assert work.session.execute(select(tables.incident.c.taken_by)).scalar_one() == "ada"
+
+
+def _account_of(doors: Doors, person: str, **changed: Any) -> None:
+    with doors.desk.house.database.work() as work:
+        of = tables.account.c.person == person
+        assert work.session.execute(tables.account.update().where(of).values(**changed)).rowcount == 1
 
 
 def _same(said: str, sentence: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from werkzeug.datastructures import Headers
 
-from incidents import door, showing, store
+from incidents import accounts, door, showing, store
 from incidents.alerts import clean_line
 from incidents.book import Book
 from incidents.errors import NotFound, Refused
@@ -39,7 +39,7 @@ def take(raw: bytes, headers: Headers, *, database: Database, book: Book, public
         key = f"pagerduty:{event['id']}"
         if verb is None or ours is None or agent.get("type") not in A_PERSON:
             return
-        by, fields = _actor(book, agent), _fields(book, verb, subject)
+        fields = _fields(book, verb, subject)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         log.warning("reply.unreadable", sender="pagerduty")
         return
@@ -50,7 +50,7 @@ def take(raw: bytes, headers: Headers, *, database: Database, book: Book, public
     def act(work: Work) -> None:
         if store.lock_incident(work.session, name).round != round_:
             return  # an earlier round's incident there says nothing about the present one here
-        door.perform(work, verb, name, by=by, fields=fields, book=book)
+        door.perform(work, verb, name, by=_actor(work, book, agent), fields=fields, book=book)
 
     try:
         once(database, key, act)
@@ -58,11 +58,11 @@ def take(raw: bytes, headers: Headers, *, database: Database, book: Book, public
         log.info("reply.refused", sender="pagerduty", incident=name, verb=verb, why=refused.sentence)
 
 
-def _actor(book: Book, agent: Mapping[str, Any]) -> Actor:
+def _actor(work: Work, book: Book, agent: Mapping[str, Any]) -> Actor:
     """The person of the policy; else whoever PagerDuty says it was, under a name that can be nobody's id."""
     person = person_of(book, "pagerduty", str(agent.get("id") or ""), str(agent.get("email") or ""))
     if person is not None:
-        return Actor(person, person_name(book, person), "pagerduty", role=RESPONDER)
+        return accounts.acting_for(work.session, person, person_name(book, person), "pagerduty")
     name = clean_line(str(agent.get("summary") or agent.get("id") or "Somebody"), 80)
     return Actor(f"{name} (PagerDuty)", f"{name} (PagerDuty)", "pagerduty", role=RESPONDER)
 

@@ -12,13 +12,11 @@ from urllib.parse import parse_qs
 import structlog
 from werkzeug.datastructures import Headers
 
-from incidents import door, showing, store
+from incidents import accounts, door, showing, store
 from incidents.alerts import clean_line
 from incidents.book import Book
 from incidents.errors import NotAuthentic, NotFound, Refused
 from incidents.paging import person_name
-from incidents.permissions import RESPONDER
-from incidents.press import Actor
 from incidents.words import REPLIES
 from ports.database import Database, Work
 from webhooks.replies.proving import UNSIGNED, once, person_of, secrets_of, signed_by
@@ -94,7 +92,7 @@ def _do(work: Work, pressed: Pressed, book: Book) -> str:
     person = person_of(book, "slack", pressed.user)
     if person is None:
         return REPLIES["nobody"].format(user=clean_line(pressed.user, 40))
-    by = Actor(person, person_name(book, person), "slack", role=RESPONDER)
+    by = accounts.acting_for(work.session, person, person_name(book, person), "slack")
     done = door.answer(work, pressed.verb, pressed.incident, by=by, book=book)
     holder = store.find_incident(work.session, done.name).taken_by
     if pressed.verb == "acknowledge" and holder != person:

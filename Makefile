@@ -6,13 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 3
 EXAMPLES ?= 100000
+TRIES ?= 200
 COUNT ?= 2
 
 # pytest's own output is the result: nothing may filter it.
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos bench soak fuzz pictures lock wheel clean
+.PHONY: help run test check chaos bench soak fuzz schema pictures lock wheel clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -38,6 +39,9 @@ bench: $(VENV)/.dev  ## measure, beside a floor measured in the same run
 
 fuzz: $(VENV)/.dev  ## EXAMPLES bodies at the parsers, and a twentieth of that of each kind of policy and runbook
 	FIREDOOR_EXAMPLES=$(EXAMPLES) $(PYTEST) -m fuzz --timeout 0 -n $(COUNT) --dist worksteal tests/edges tests/rules
+
+schema: $(VENV)/.dev  ## schemathesis at every route of the API, on both databases (TRIES=200 a phase)
+	SCHEMA_EXAMPLES=$(TRIES) $(PYTEST) -q -n $(COUNT) tests/edges/test_api_schema.py
 
 soak: fuzz  ## `make fuzz`, then an hour of soak a database, then 100 seeds of chaos (most of a day)
 	$(BIN)/python -m tests.chaos --soak

@@ -29,6 +29,14 @@ def test_operating_names_no_setting_that_does_not_exist() -> None:
     assert named <= known | examples
 
 
+def test_each_rule_that_watches_firedoor_says_what_to_do_when_it_fires() -> None:
+    rules = re.findall(r"- alert: (\w+)", (ROOT / "firedoor/firedoor.rules.yml").read_text(encoding="utf-8"))
+    what_to_do = dict(re.findall(r"^### (Firedoor\w+)\n(.*?)(?=^##)", OPERATING, re.MULTILINE | re.DOTALL))
+
+    assert list(what_to_do) == rules
+    assert all("\n1. " in lines for lines in what_to_do.values())
+
+
 @pytest.mark.parametrize("name", GENERATED)
 def test_every_generated_secret_is_explained(name: str) -> None:
     assert f"`{name}`" in OPERATING

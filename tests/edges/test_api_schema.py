@@ -1,6 +1,6 @@
 """Schemathesis reads the OpenAPI document and tries every route with a real token: examples, edges, chance, sequences.
 
-`SCHEMA_EXAMPLES=200 pytest tests/edges/test_api_schema.py` tries longer than a test run has time for.
+`make schema TRIES=200` tries longer than a test run has time for.
 """
 
 from __future__ import annotations

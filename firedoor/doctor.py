@@ -18,7 +18,7 @@ import migrations
 from firedoor.checking import check
 from firedoor.proving import prove
 from firedoor.settings import Settings
-from incidents import auditlog, holdmode, oncall, tables
+from incidents import accounts, auditlog, holdmode, oncall, permissions, tables
 from incidents.book import Book
 from incidents.channelkeys import KINDS
 from incidents.policy import Policy
@@ -57,7 +57,7 @@ def examine(settings: Settings, *, now: datetime, send_to: str | None = None) ->
     yield from _audiences(checked.book.policy, now)
     yield from _contacts(checked.book.policy)
     yield from _secrets(settings, checked.book.policy)
-    yield from _database(settings)
+    yield from _database(settings, checked.book.policy)
     yield _redis(settings)
     yield _disk(settings)
     yield _smtp(settings)
@@ -106,7 +106,7 @@ def _secrets(settings: Settings, policy: Policy) -> Iterator[Finding]:
             yield Finding("sources", "warning", f"{name} has no secret: everything it sends is refused (401)")
 
 
-def _database(settings: Settings) -> Iterator[Finding]:
+def _database(settings: Settings, policy: Policy) -> Iterator[Finding]:
     """Reachable, migrated, writable; then the ages of the processes that it knows of."""
     path = settings.database_url.removeprefix("sqlite:///")
     if path != settings.database_url and not Path(path).exists():
@@ -131,6 +131,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "ok", f"{_database_name(settings)} answers, takes writes and is migrated")
         yield from _hold_mode(database)
         yield _audit(database)
+        yield from _answers(database, policy)
         yield from _processes(database)
     except StoreDown as down:
         yield Finding("database", "fault", f"it takes no write: {down}")
@@ -162,6 +163,16 @@ def _audit(database: Database) -> Finding:
     if chain.waiting:
         return Finding("audit", "warning", f"{chain.waiting} lines wait for minutes to be sealed: no clock runs")
     return Finding("audit", "ok", f"{chain.lines} lines, none was changed; the last one's hash is {chain.head[:16]}…")
+
+
+def _answers(database: Database, policy: Policy) -> Iterator[Finding]:
+    """Who is paged and has an account that may not acknowledge: every page of theirs goes on to somebody else."""
+    with database.read() as work:
+        for person in sorted(policy.people):
+            role = accounts.acting_for(work.session, person, person, "").role
+            if policy.contacts(person, "page") and not permissions.reaches(role, permissions.RESPONDER):
+                why = f"{person} can be paged and can't acknowledge: the account is disabled, or may only look"
+                yield Finding("accounts", "warning", f"{why} (`firedoor users enable` or `role` changes that)")
 
 
 def _processes(database: Database) -> Iterator[Finding]:

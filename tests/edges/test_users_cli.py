@@ -87,5 +87,17 @@ def test_the_doctor_names_the_line_of_the_audit_that_was_changed(told: Told, sql
     assert found["why"].startswith("line 2 (account.add on ben by machine:")
 
 
+def test_the_doctor_names_who_is_paged_and_may_not_acknowledge(told: Told) -> None:
+    told("users", "signin", "ada")
+    told("users", "add", "ben", "--role", "viewer", "--person", "ben")
+    told("users", "add", "cy")
+    told("users", "disable", "cy")
+
+    found = [one["why"] for one in told("doctor")["findings"] if one["what"] == "accounts"]
+
+    assert [why.split(" ")[0] for why in found] == ["ben", "cy"]
+    assert "can't acknowledge" in found[0]
+
+
 def audit_of(told: Any) -> dict[str, str]:
     return next(one for one in told["findings"] if one["what"] == "audit")

@@ -108,7 +108,7 @@ def next_at(calendar: Calendar, what: NextTime, *, after: datetime) -> datetime:
     """The first standup or sync later than `after`, in UTC. Holidays have none."""
     days, at = read_meeting(calendar.standup if what == "next_standup" else calendar.sync)
     zone = read_zone(calendar.tz)
-    for n, day in enumerate(_dates(after.astimezone(zone).date(), zone)):
+    for n, day in enumerate(_from_yesterday(after, zone)):
         if day.weekday() in days and (n > HORIZON or not is_holiday(calendar, day)):
             found = to_utc(day, at, zone)
             if found > after:
@@ -120,7 +120,7 @@ def begins_at(calendar: Calendar, schedule: str, *, after: datetime) -> datetime
     """The first beginning of a weekly window later than `after`, in UTC. A holiday is a day like any other."""
     days, at = read_meeting(schedule)
     zone = read_zone(calendar.tz)
-    for day in _dates(after.astimezone(zone).date(), zone):
+    for day in _from_yesterday(after, zone):
         if day.weekday() in days and (found := to_utc(day, at, zone)) > after:
             return found
     raise OverflowError(f"no {schedule} after {after:%Y-%m-%d}")  # only at the end of datetime's years
@@ -166,6 +166,11 @@ def is_holiday(calendar: Calendar, day: date) -> bool:
 def to_utc(day: date, at: time, zone: ZoneInfo) -> datetime:
     """A wall-clock time in UTC. `fold=0` is the first of two, and for a skipped time the offset before the skip."""
     return datetime.combine(day, at.replace(tzinfo=None, fold=0), tzinfo=zone).astimezone(UTC)
+
+
+def _from_yesterday(after: datetime, zone: ZoneInfo) -> Iterator[date]:
+    """What the clock skipped before midnight moves past it (Nuuk, in March): yesterday's time may still come."""
+    return _dates(after.astimezone(zone).date() - timedelta(days=1), zone)
 
 
 def _dates(first: date, zone: ZoneInfo) -> Iterator[date]:

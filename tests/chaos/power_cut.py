@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.hosts import family
+from tests.chaos.hosts import family, signal_to
 from tests.chaos.load import Load
 from tests.chaos.nursery import Nursery
 from tests.chaos.world import World
@@ -63,12 +64,17 @@ def cut_the_power(home: Path, *, seed: int, copies: int = COPIES, nursery: Nurse
 def _files(world: World, file: Path) -> tuple[bytes, bytes]:
     """Both as they are between two moments of everybody who writes."""
     everybody = [pid for host in world.hosts.values() for one in host.processes.values() for pid in family(one.pid)]
-    world.freeze("alone")
+    _tell(everybody, signal.SIGSTOP)
     try:
         eventually(lambda: all(map(_stands_still, everybody)), 10, "all stand still")
         return file.read_bytes(), Path(f"{file}-wal").read_bytes()
     finally:
-        world.thaw("alone")
+        _tell(everybody, signal.SIGCONT)
+
+
+def _tell(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        signal_to(pid, number)
 
 
 def _stands_still(pid: int) -> bool:

@@ -39,6 +39,7 @@ from tests.fixtures.desk import CAST, DATABASE_DOWN, START, TOKEN
 from tests.fixtures.recorder import SECRET, Recorder
 from tests.races.engine import child, reap
 from worker.clock import Ticker
+from worker.trying import Trier
 
 CRASHED = 9
 API_TOKEN = "an API token of Ada's that only this test knows"
@@ -301,14 +302,14 @@ def _walk(settings: Settings, folder: Path) -> Walk:
     house = House.open(settings, clock=clock, role="web", kinds=KINDS, actors=ACTORS)
     house.keeper.threads = 1  # one after the other, so that the n-th COMMIT is the same in every run
     walk = Walk(house, clock, create_app(house), folder / "diary")
-    act = house.keeper._act
 
-    def counted(*arguments: Any) -> Any:
-        outcome = act(*arguments)
-        walk.acted += 1
-        return outcome
+    class Counting(Trier):
+        def _act(self, *arguments: Any) -> Any:
+            outcome = super()._act(*arguments)
+            walk.acted += 1
+            return outcome
 
-    house.keeper._act = counted  # type: ignore[method-assign]
+    house.keeper._trier = Counting(**vars(house.keeper._trier))
     return walk
 
 

@@ -44,7 +44,7 @@ def test_the_link_says_what_to_do_first_and_acknowledge_is_its_button(desk: Desk
 
     shown = desk.client.get(desk.links["ada"]).get_data(as_text=True)
 
-    assert "Do first" in shown
+    assert "First step" in shown
     assert first["text"].split("`")[0] in unescape(shown)
     assert "Acknowledge it" not in shown
     assert "Acknowledge: I have it" in shown

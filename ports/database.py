@@ -168,7 +168,7 @@ class Database:
         """A unit that writes and leaves its bells to the caller."""
         with store_errors():
             connection, now = self._begin(write=True, wait=self._wait if wait is None else wait, lasting=lasting)
-            with connection:
+            with self._lent(connection):
                 work = Work(connection, now)
                 yield work
                 _commit(connection)
@@ -177,8 +177,18 @@ class Database:
     def _read(self) -> Iterator[Work]:
         with store_errors():
             connection, now = self._begin(write=False, wait=0)
-            with connection:
+            with self._lent(connection):
                 yield Work(connection, now)
+
+    @contextmanager
+    def _lent(self, connection: Connection) -> Iterator[None]:
+        """It goes back to its pool. Where that was closed meanwhile nobody would close it: so it is closed here."""
+        with connection:
+            try:
+                yield
+            finally:
+                if self._closed_in == os.getpid() and not connection.invalidated:
+                    connection.detach()
 
     def _begin(self, *, write: bool, wait: float, lasting: bool = True) -> tuple[Connection, datetime]:
         """A connection inside a transaction, and the time. Nothing was done yet: a dead connection is tried again."""

@@ -96,6 +96,17 @@ def test_a_read_unit_can_change_nothing(store: Database) -> None:
     assert names(store) == []
 
 
+def test_what_is_in_use_when_the_store_is_closed_is_closed_when_it_comes_back(database_url: str) -> None:
+    store = fresh(database_url)
+    with store.read() as reading, store.work() as writing:
+        drivers: list[Any] = [unit.session.connection.driver_connection for unit in (reading, writing)]
+        store.close()
+
+    for driver in drivers:
+        with pytest.raises(Exception, match="closed"):
+            driver.execute("SELECT 1")
+
+
 def test_a_unit_waits_for_the_disk_unless_it_need_not_last(database_url: str) -> None:
     asks = {"sqlite": ("PRAGMA synchronous", 2, 1), "postgresql": ("SHOW synchronous_commit", "on", "off")}
     one_connection = fresh(database_url)  # asked for again and again, it is one connection

@@ -51,8 +51,6 @@ def measure(sizes: argparse.Namespace) -> list[Row]:
     found: dict[str, list[float]] = {"Alerta 9.1": [], "Firedoor": []}
     with tempfile.TemporaryDirectory(prefix="firedoor-alerta-") as name, provider(lambda *_: None) as provider_url:
         theirs, ours = Path(name) / "theirs", Path(name) / "ours"
-        theirs.mkdir()
-        ours.mkdir()
         with (
             database("postgresql", theirs) as their_url,
             database("postgresql", ours) as our_url,

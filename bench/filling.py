@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import Table, create_engine, func, insert, select, text
 
 from incidents import accounts, tables
 from ports.database import Database
@@ -76,3 +76,13 @@ def alerts(store: Database, count: int) -> None:
         "decision": "'record'", "incident_id": "CAST(NULL AS BIGINT)", "last_seen_at": "m.last_seen_at - n * 1000000",
     }  # fmt: skip
     copy_rows(store, t.alert, newest(store, t.alert), count, **changed)
+
+
+def settle(url: str) -> None:
+    """What years leave behind has been vacuumed and written out; what was filled a second ago has not."""
+    if url.startswith("postgresql"):
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text("VACUUM (ANALYZE)"))
+            connection.execute(text("CHECKPOINT"))
+        engine.dispose()

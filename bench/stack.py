@@ -105,6 +105,7 @@ def provider(on_page: Any) -> Iterator[str]:
 @contextmanager
 def database(kind: str, folder: Path) -> Iterator[str]:
     """The URL of an empty database: a SQLite file, or one of a PostgreSQL that writes as in production."""
+    folder.mkdir(exist_ok=True)
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'firedoor.db'}"
         return

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.__main__ import Row, count, posts, wait_until_taken
 from bench.console import said
-from bench.filling import alerts
+from bench.filling import alerts, settle
 from bench.stack import RUNBOOK, database, provider, quantile, stack
 from incidents import tables
 from incidents.book import Book
@@ -29,8 +29,6 @@ def stored(kind: str, sizes: argparse.Namespace) -> list[Row]:
     posted: dict[str, list[float]] = {"empty": [], "full": []}
     with tempfile.TemporaryDirectory(prefix="firedoor-stored-") as name, provider(lambda *_: None) as provider_url:
         empty_home, full_home = Path(name) / "empty", Path(name) / "full"
-        empty_home.mkdir()
-        full_home.mkdir()
         with (
             database(kind, empty_home) as empty_url,
             database(kind, full_home) as full_url,
@@ -43,6 +41,8 @@ def stored(kind: str, sizes: argparse.Namespace) -> list[Row]:
                 posts(one.port, 1, 1, 2)
                 wait_until_taken(store)
             alerts(stores["full"], sizes.alerts)
+            for url in (empty_url, full_url):
+                settle(url)
             there = count(stores["full"], tables.alert.c.id.is_not(None))
             for _ in range(sizes.turns):
                 for which, one in (("empty", empty), ("full", full)):
@@ -103,7 +103,7 @@ def main() -> None:
     reader.add_argument("--runbooks", type=int, default=10_000)
     reader.add_argument("--decisions", type=int, default=2_000)
     reader.add_argument("--seconds", type=float, default=6)
-    reader.add_argument("--turns", type=int, default=3)
+    reader.add_argument("--turns", type=int, default=5)
     sizes = reader.parse_args()
     print("| database | what | measured | to reach |\n|---|---|---|---|")
     kinds = {"both": ("sqlite", "postgresql"), "none": ()}.get(sizes.database, (sizes.database,))

@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from bench.__main__ import Row, count, family, posts, wait_until_taken
-from bench.filling import entries, incidents, sign_in_token
+from bench.filling import entries, incidents, settle, sign_in_token
 from bench.load import answer_of, body_of, request_of
 from bench.stack import Stack, database, provider, quantile, stack
 from incidents import tables
@@ -176,6 +176,7 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
             rows += [(kind, f"{path}, one incident", timed(one, empty, path, 30), "") for path in ("/", "/i/INC-001")]
             entries(store, "INC-001", sizes.entries)
             incidents(store, sizes.incidents)
+            settle(url)
             stored = count(store, tables.incident.c.id.is_not(None))
             visitor = Visitor(one.port, sign_in_token(store))
             what = f"{stored:,} incidents, {sizes.entries:,} entries"

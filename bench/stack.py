@@ -111,13 +111,13 @@ def database(kind: str, folder: Path) -> Iterator[str]:
         return
     for name in ("fsync", "full_page_writes", "autovacuum"):
         postgresql.SETTINGS.pop(name, None)
-    home = Path(tempfile.mkdtemp(prefix="firedoor-bench-"))
-    cluster = postgresql.Cluster(home)
-    cluster.start()
-    try:
-        yield cluster.url(cluster.new_database())
-    finally:
-        cluster.stop()
+    with tempfile.TemporaryDirectory(prefix="firedoor-bench-") as home:
+        cluster = postgresql.Cluster(Path(home))
+        cluster.start()
+        try:
+            yield cluster.url(cluster.new_database())
+        finally:
+            cluster.stop()
 
 
 @dataclass

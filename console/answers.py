@@ -89,6 +89,7 @@ STEP: dict[str, Any] = {
     "rank": maybe("1"),
     "text": "Switch the flag checkout_v2 off",
     "command": maybe("flags off checkout_v2"),
+    "needs": Of(["FLAGS_URL"], "Variables of the command, to be set first."),
     "expect": maybe("The error ratio falls below 2 % within 5 minutes."),
     "on_fail": maybe("next"),
     "state": Of("waiting", "waiting, done, failed, skipped, or replaced by another runbook's."),
@@ -131,7 +132,11 @@ AUDIENCE: dict[str, Any] = {
     "state": "heard",
     "people": [ASKED_PERSON],
 }
-DEADLINE: dict[str, Any] = {"what": "leadership must have heard", "due_at": "2026-01-05T14:45:00.000Z"}
+DEADLINE: dict[str, Any] = {
+    "kind": "deadline",
+    "what": "leadership must have heard",
+    "due_at": "2026-01-05T14:45:00.000Z",
+}
 RELATED: dict[str, Any] = {"id": "INC-041", "title": "The database is down"}
 LINKS: dict[str, Any] = {
     "self": "/api/v1/incidents/INC-042",
@@ -189,6 +194,7 @@ INCIDENT: dict[str, Any] = {
         "why": "Contain before you diagnose.",
         "verb": maybe("step"),
         "step": maybe(3),
+        "paged": maybe({"who": "Ben", "at": AT}, "Who is paged next if nobody acknowledges, and when."),
     },
     "deadlines": [DEADLINE],
     "verbs": free({"contain": {"allowed": True, "why": ""}}, "Verb → whether it makes sense now, and why not."),

@@ -32,7 +32,7 @@ WRITTEN_LATER = timedelta(minutes=1)  # from then on an entry says when it was w
 # The three taps: what is asked, and what the buttons say. The answers are those of incidents/impact.py.
 QUESTIONS: dict[str, dict[str, Any]] = {
     "scope": {"asks": "Who is affected?", "answers": {"all": "Everybody", "many": "Many", "few": "A few"}},
-    "workaround": {"asks": "Is there a way around it?", "answers": {"no": "No", "yes": "Yes"}},
+    "workaround": {"asks": "Is there a way around it?", "answers": {"yes": "Yes", "no": "No"}},
     "revenue": {"asks": "Does it cost revenue?", "answers": {"yes": "Yes", "no": "No"}},
 }
 
@@ -53,6 +53,7 @@ def incident_page(
         "any_waits": any(step["waits"] and not step["may_go_early"] for step in shown["steps"]),
         "timeline": [shown_entry(entry, book) for entry in timeline],
         "rail": rail(shown),
+        "untouched": bool(shown["ended_at"]) and all(one["state"] in ("waiting", "skipped") for one in shown["steps"]),
         "questions": QUESTIONS,
         "asks_impact": verbs["impact"]["allowed"] and not (facts["impact"]["proposed"] or {}).get("certain"),
         "lane_labels": lanes.LABELS,
@@ -105,12 +106,14 @@ def rail(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    ended_at = facts["closed_at"] or facts["stood_down_at"]
+    ended_at = facts["closed_at"] or facts["stood_down_at"] if facts["status"] not in LIVE else None
     return {
         "url": f"/i/{facts['id']}",
         "is_open": facts["status"] in OPEN,
         "is_live": facts["status"] in LIVE,
-        "ended_at": ended_at if facts["status"] not in LIVE else None,
+        "ended_at": ended_at,
+        "over_at": over_at(facts, ended_at),
+        "then": first_lever(facts),
         "hats": [
             (worn["label"], worn["name"])
             for worn in facts["roles"].values()
@@ -127,6 +130,20 @@ def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
+def over_at(facts: Mapping[str, Any], ended_at: str | None) -> str | None:
+    """When it was over: what cleared by itself was so before anybody closed it."""
+    return facts["cleared_at"] if ended_at and facts["closed_reason"] == "self_cleared" else ended_at
+
+
+def first_lever(facts: Mapping[str, Any]) -> str:
+    """What comes after the quick look that is next; "" where something else is."""
+    by_n = {step["n"]: step for step in facts["steps"]}
+    if by_n.get(facts["next"]["step"], {}).get("phase") != "confirm":
+        return ""
+    levers = (step["text"] for step in facts["steps"] if step["lever"] and step["state"] == "waiting")
+    return next(levers, "")
+
+
 def is_draft(audience: Mapping[str, Any]) -> bool:
     """Whether this audience waits for a draft that the commander may send before it leaves by itself."""
     unsent = any(person["sent_at"] is None and person["ended"] is None for person in audience["people"])
@@ -141,6 +158,7 @@ def listed(item: Mapping[str, Any]) -> dict[str, Any]:
         **item,
         "holder": holder["name"] if holder else "",
         "ended_at": ended_at,
+        "over_at": over_at(item, ended_at),
         "nobody": item["status"] in OPEN and not holder,
     }
 

@@ -98,7 +98,7 @@ class Frame:
             "notes": book.policy.notes,
             "policy_faults": [str(fault) for fault in self.refused()] if me else [],
             "troubles": wrong,
-            "unwell": unwell(wrong),
+            "unwell": unwell(wrong, book.policy.notes),
             "assets": ASSETS,
             "live": None,
             "is_web_link": is_web_link,

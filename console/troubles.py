@@ -24,12 +24,17 @@ def troubles(health: Mapping[str, Any]) -> list[dict[str, Any]]:
     return sorted(unwell, key=lambda trouble: not trouble["grave"])
 
 
-def unwell(troubles: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The strip of every page: how many parts are not well, and whether that makes anything late."""
+def unwell(troubles: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> dict[str, Any] | None:
+    """The strip of every page: how many parts are not well, whether that makes anything late, and what to look at.
+
+    A note of the policy is no fault of a part; but where it says that pages go to the log, not all is well.
+    """
     if not troubles:
-        return None
+        words = f"Parts are well, {len(notes)} note{'s' if len(notes) > 1 else ''} on the policy"
+        return {"grave": False, "words": words, "url": "/policy"} if notes else None
     first, more = troubles[0]["what"], len(troubles) - 1
-    return {"grave": troubles[0]["grave"], "words": f"{first} is not well" + (f", and {more} more" if more else "")}
+    words = f"{first} is not well" + (f", and {more} more" if more else "")
+    return {"grave": troubles[0]["grave"], "words": words, "url": "/health"}
 
 
 def refusal_words(refused: Sequence[Fault]) -> str:

@@ -5,6 +5,7 @@ Times are ISO 8601 texts ending in Z. Nothing here writes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,7 @@ MILESTONES = (
     "began_at", "detected_at", "declared_at", "acknowledged_at", "contained_at", "impact_over_at", "fixed_at",
     "resolved_at", "stood_down_at", "postmortem_done_at", "closed_at",
 )  # fmt: skip
+VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]+)")  # of a command: whoever runs it sets it first
 MOST = 200  # rows a list answers at once
 
 
@@ -198,6 +200,7 @@ def step_facts(step: Row[Any], steps: Sequence[Row[Any]], incident: Row[Any], bo
         "rank": step.rank,
         "text": step.text,
         "command": step.command,
+        "needs": list(dict.fromkeys(VARIABLE.findall(step.command or ""))),
         "expect": step.expect,
         "on_fail": step.on_fail,
         "state": step.state,
@@ -280,7 +283,7 @@ def deadlines(session: Connection, incident: Row[Any], *, book: Book, now: datet
             continue
         what = deadline_words(row, book)
         if what:
-            found.append({"what": what, "due_at": iso(row.due_at)})
+            found.append({"kind": row.kind, "what": what, "due_at": iso(row.due_at)})
     return found[:10]
 
 
@@ -315,7 +318,9 @@ def next_action(
 ) -> dict[str, Any]:
     """The one thing to do next, why, and the verb that does it (U11)."""
     if incident.status == lifecycle.ACTIVE and incident.taken_by is None:
-        return _act("Acknowledge it", _who_is_next(session, incident, book=book), "acknowledge")
+        paged = _next_page(session, incident, book=book)
+        who_then = f" {paged['who']} is paged at {paged['at'][11:16]} UTC if nobody answers." if paged else ""
+        return {**_act("Acknowledge it", f"Nobody has it.{who_then}", "acknowledge"), "paged": paged}
     if incident.status == lifecycle.ACTIVE:
         return _next_containment(steps)
     if incident.status == lifecycle.CONTAINED:
@@ -333,7 +338,7 @@ def next_action(
 
 
 def _act(action: str, why: str, verb: str | None, step: int | None = None) -> dict[str, Any]:
-    return {"action": action, "why": why, "verb": verb, "step": step}
+    return {"action": action, "why": why, "verb": verb, "step": step, "paged": None}
 
 
 def _next_containment(steps: Sequence[Row[Any]]) -> dict[str, Any]:
@@ -354,12 +359,13 @@ def _next_containment(steps: Sequence[Row[Any]]) -> dict[str, Any]:
     return _act("Mark it as contained", "No step is left.", "contain")
 
 
-def _who_is_next(session: Connection, incident: Row[Any], *, book: Book) -> str:
+def _next_page(session: Connection, incident: Row[Any], *, book: Book) -> dict[str, str] | None:
+    """Who is paged next if nobody answers, and when."""
     for row in store.due_promises(session, incident.id, ("escalate", "page")):
         if row.round == incident.round and not row.held and row.target:
             who = paging.label(book, row.target) if row.kind == "escalate" else paging.person_name(book, row.target)
-            return f"Nobody has it. {who} is paged at {row.due_at:%H:%M} UTC if nobody answers."
-    return "Nobody has it."
+            return {"who": who, "at": str(iso(row.due_at))}
+    return None
 
 
 # --- lists ---

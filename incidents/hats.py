@@ -230,7 +230,7 @@ def warnings(incident: Row[Any], roles: Mapping[str, str], book: Book) -> list[s
             hats = names([label(book, hat) for hat in worn])
             found.append(
                 f"{paging.person_name(book, wearer)} wears {len(worn)} hats ({hats}), and {who} can be reached: "
-                "the commander does not investigate, the investigator does not communicate."
+                "hand one over, so that whoever commands does not also investigate."
             )
     return found
 

@@ -108,7 +108,11 @@ def _soonest(session: Connection, ids: Sequence[int], *, book: Book, now: dateti
         .order_by(p.c.due_at.desc(), p.c.id.desc())
     )
     return {
-        row.incident_id: {"what": briefing.deadline_words(row, book), "due_at": briefing.iso(row.due_at)}
+        row.incident_id: {
+            "kind": row.kind,
+            "what": briefing.deadline_words(row, book),
+            "due_at": briefing.iso(row.due_at),
+        }
         for row in rows
     }
 

@@ -65,7 +65,7 @@ def message_facts(
         **incident_part(incident, alerts, book=book, now=now),
         "purpose": PURPOSE.get(why, "page" if row.kind == "page" else "tell"),
         "why": why,
-        "first": first_step(session, incident),
+        "first": briefing.one_line(first_step(session, incident)),
         "suspect": suspected(session, incident, book=book),
         "why_you": why_you(incident, row, book),
         "also_told": _also_told(session, incident, row, book),
@@ -166,12 +166,12 @@ def part_of(session: Connection, incident: Row[Any]) -> str:
 
 
 def first_step(session: Connection, incident: Row[Any]) -> str:
-    """The first containment step that is not tried yet, as one line: what to do first (U1)."""
+    """The first containment step that is not tried yet: what to do first (U1)."""
     steps = store.steps_of(session, incident.id)
     waiting = [step for step in steps if step.phase == "contain" and step.state == "waiting"]
     waiting = [step for step in waiting if step.lever != containment.LAST_RESORT]
     if waiting:
-        return briefing.one_line(waiting[0].text)
+        return str(waiting[0].text)
     if incident.status != "active" or not containment.is_unlocked(incident, steps):
         return ""
     return "No containment step is left: escalate, or diagnose."

@@ -145,7 +145,7 @@ def _unacknowledged(rows: Sequence[Row[Any]], book: Book) -> str:
     if not paged:
         return "Nobody has it, and no page has left yet"
     who = names([paging.person_name(book, person) for person in list(paged)[:3]])
-    return f"Nobody has it: {who} {'was' if len(paged) == 1 else 'were'} paged"
+    return f"Nobody has it: {who} {'was paged' if len(paged) == 1 else 'were paged, the first'}"
 
 
 def _missed(rows: Sequence[Row[Any]], book: Book, now: datetime) -> str:

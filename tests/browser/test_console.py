@@ -60,8 +60,8 @@ def test_an_incident_is_worked_from_its_page_until_the_team_stands_down(site: Si
     page.get_by_role("region", name="Next").get_by_role("button", name="Acknowledge").click()
     expect(page.get_by_role("region", name="The five questions")).to_contain_text("Ada has it since")
 
-    while page.get_by_role("region", name="Next").get_by_role("button", name="Done").count():
-        page.get_by_role("region", name="Next").get_by_role("button", name="Done").click()
+    while page.get_by_role("region", name="Next").get_by_role("button", name="Confirmed", exact=True).count():
+        page.get_by_role("region", name="Next").get_by_role("button", name="Confirmed", exact=True).click()
     expect(page.get_by_text("Contain before diagnose").first).to_be_visible()
     page.get_by_role("region", name="Next").get_by_role("button", name="It worked").click()
     page.get_by_role("region", name="Next").get_by_role("button", name="Mark as contained").click()

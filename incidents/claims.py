@@ -55,6 +55,13 @@ CHANGE_OURS = update(promise).where(
 )
 
 
+CHANGE_FREED = update(promise).where(
+    promise.c.id == bindparam("its_promise"),
+    promise.c.fence == bindparam("its_fence"),
+    promise.c.state == literal_column("'due'"),
+)
+
+
 def claim(
     session: Connection,
     *,
@@ -177,9 +184,13 @@ def free_expired(
 
 
 def renew(session: Connection, row: Row[Any], *, until: datetime, now: datetime) -> None:
-    """Hold a row that is still ours for longer. A lease that ran out is not ours to lengthen."""
+    """Hold a row that is still ours for longer. A lease that ran out is not ours to lengthen.
+
+    One that somebody has locked is left out: it is being written down, and waiting for it would let the others run out.
+    """
     mine = and_(promise.c.id == row.id, promise.c.fence == row.fence, IS_CLAIMED, promise.c.lease_until > now)
-    session.execute(update(promise).where(mine, promise.c.lease_until < until).values(lease_until=until))
+    free = select(promise.c.id).where(mine, promise.c.lease_until < until).with_for_update(skip_locked=True)
+    session.execute(update(promise).where(promise.c.id.in_(free.scalar_subquery())).values(lease_until=until))
 
 
 def settle(session: Connection, row: Row[Any], outcome: Outcome, *, now: datetime) -> str | None:
@@ -192,7 +203,7 @@ def settle(session: Connection, row: Row[Any], outcome: Outcome, *, now: datetim
         values |= {"next_try_at": next_try_at, "rung_at": None}
     elif state != "parked":
         values["ended_at"] = now
-    if not _change(session, row, values):
+    if not _change(session, row, values) and not (state == "kept" and _keep_freed(session, row, values)):
         return None
     _end_attempt(
         session,
@@ -241,6 +252,14 @@ def rest_due(session: Connection, row: Row[Any], *, now: datetime) -> timedelta 
 def _change(session: Connection, row: Row[Any], values: Mapping[str, Any]) -> bool:
     """Change a row that is still ours: claimed, under the fence that we were given."""
     return session.execute(CHANGE_OURS, {**_its(row), **values}).rowcount == 1
+
+
+def _keep_freed(session: Connection, row: Row[Any], values: Mapping[str, Any]) -> bool:
+    """Our lease ran out before we could say that it happened, and nobody has taken the row since: it is not sent again.
+
+    Each claim counts the fence up, so ours is still there only if nobody did.
+    """
+    return session.execute(CHANGE_FREED, {**_its(row), **values, "held": False}).rowcount == 1
 
 
 def _end_attempt(session: Connection, row: Row[Any], *, now: datetime, outcome: str, **values: Any) -> None:

@@ -14,6 +14,7 @@ from incidents.channelkeys import KINDS
 t = tables
 TRIES = 3  # by the contact's own channel, before the second provider takes over
 PATIENCE = timedelta(seconds=30)  # and no longer than this without a yes
+A_MOMENT = timedelta(seconds=0.5)  # the try that was put off until then may come so much too early
 LOOKED_AT = 2000  # of the newest attempts: enough for an hour of one contact, and a read by key
 WINDOWS = (("per_minute", timedelta(minutes=1)), ("per_hour", timedelta(hours=1)))
 
@@ -25,7 +26,7 @@ def ways(session: Connection, row: Row[Any], channel: str, address: str, book: B
         "channel": channel,
         "address": address,
         "other": second_provider(book, row, channel, address),
-        "is_late": row.attempts > TRIES or waited >= PATIENCE,
+        "is_late": row.attempts > TRIES or waited >= PATIENCE - A_MOMENT,
         "patience": max(PATIENCE - waited, timedelta(0)).total_seconds(),
     }
 

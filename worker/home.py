@@ -9,7 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import structlog
+
 from worker.renewing import Grip
+
+log = structlog.get_logger("worker.home")
 
 
 class Home:
@@ -43,8 +47,11 @@ class Home:
             self._changed.notify_all()
 
     def begin(self, what: Callable[..., None], *arguments: Any) -> None:
-        """In a thread that was reserved."""
-        self.pool.submit(what, *arguments)
+        """In a thread that was reserved. Where the machine has no thread to spare, one that comes free takes it."""
+        try:
+            self.pool.submit(what, *arguments)
+        except RuntimeError as error:  # it is in the pool's queue all the same; a pool that is shut down ends with us
+            log.warning("worker.no_thread", what=str(error))
 
     def bring(self, done: Any) -> None:
         with self._changed:

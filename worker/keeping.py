@@ -205,8 +205,8 @@ class Keeper:
 
     def _carry_out(self, row: Row[Any], claimed_at: float) -> None:
         home = self._at_home()
-        home.grip.hold(row)
         try:
+            home.grip.hold(row)
             home.bring(self._trier.attempt(row, claimed_at + FRESH * home.grip.first.total_seconds()))
             with home.settling:  # whoever comes first writes for all that wait here
                 done = home.take_done()

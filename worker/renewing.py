@@ -36,8 +36,8 @@ class Grip:
             self._rows[row.id] = row
             if self._longest and not self._is_renewing():
                 thread = threading.Thread(target=self._renew_while_held, name="renewer", daemon=True)
-                self._renewer = (os.getpid(), thread)
                 thread.start()
+                self._renewer = (os.getpid(), thread)
 
     def let_go(self, row: Row[Any]) -> None:
         with self._lock:

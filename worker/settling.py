@@ -41,6 +41,13 @@ class Settler:
                 if time.monotonic() > until:
                     return  # the lease runs out: such a page is sent again, such an act is parked
                 time.sleep(0.2)
+            except Exception:
+                if len(done) == 1:
+                    log.exception("promise.settle_failed", promise_id=done[0].row.id, kind=done[0].row.kind)
+                    return
+                for one in done:  # the fault of one must not lose what became of the others
+                    self.settle([one])
+                return
 
     def _settle_all(self, work: Work, done: list[Done]) -> None:
         ids = [one.row.incident_id for one in done]
@@ -65,6 +72,7 @@ class Settler:
             self.tell(work, row, outcome, state)
 
     def _end(self, session: Connection, row: Row[Any], ended: Ended, now: datetime) -> str | None:
+        ended = _as_of_now(session, row, ended)
         state: Any = ended.state
         if state in ("held", "released", "later"):
             again_at = now + ended.after if ended.after is not None else None
@@ -110,6 +118,19 @@ class Settler:
             detail=outcome.detail,
             late_ms=int((now - row.due_at).total_seconds() * 1000),
         )
+
+
+def _as_of_now(session: Connection, row: Row[Any], ended: Ended) -> Ended:
+    """A thread's look may be old: a page that was not owed then may be by now, and nobody else would bring it back.
+
+    Its incident is locked. What was held or cancelled meanwhile was due rows; this one was in our hands.
+    """
+    if row.kind != "page" or row.incident_id is None or isinstance(ended, KeptBack):
+        return ended
+    if ended.state not in ("held", "cancelled"):
+        return ended
+    incident = store.find_incident(session, row.incident_id)
+    return ended if storms.is_owed(session, row, incident) else Ended("released", "it is owed again")
 
 
 def done_alone(session: Connection, what: Callable[[Connection], None], event: str, row: Row[Any]) -> bool:

@@ -22,7 +22,7 @@ from incidents.errors import MalformedPayload
 from incidents.promises import Bell
 from incidents.tables import inbox
 from ports.clock import Clock
-from ports.database import Database, StoreDown, Work, is_store_down
+from ports.database import Database, GaveWay, StoreDown, Work, is_store_down
 from worker.keeping import Keeper
 
 log = structlog.get_logger("worker.taking")
@@ -31,6 +31,7 @@ LEASE = timedelta(seconds=4)  # what a killed taker held waits so long: short, o
 LEASE_A_MEBIBYTE = timedelta(seconds=3)  # and longer for a large body, or a slow machine would set it aside
 LONGEST_LEASE = LEASE + 12 * LEASE_A_MEBIBYTE  # one beyond that was written by a clock that was wrong
 TRIES = 3
+GIVE_WAY = 0.02  # seconds until whoever we gave way to is done
 AT_ONCE = 32  # rows a lease
 ALERTS_TOGETHER = 256  # alerts that one transaction takes in
 BYTES_AT_ONCE = 1 << 18
@@ -108,8 +109,10 @@ class Taker:
             rows = self._lease()
             if not rows:
                 break
-            taken += self._take_in(rows)
-            self._keep_pages()
+            try:
+                taken += self._take_in(rows)
+            finally:
+                self._keep_pages()  # of the groups that went through, whatever became of the last
         else:
             self.database.ring([Bell("intake", 0)])
         return taken
@@ -157,6 +160,9 @@ class Taker:
             together = _together(waiting)
             try:
                 ended += self._take(together)
+            except GaveWay:
+                time.sleep(GIVE_WAY)
+                continue  # nothing was stored; if it lasts, our lease runs out and the rows are not ours any more
             except StoreDown:
                 raise
             except Exception as error:

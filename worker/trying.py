@@ -27,6 +27,9 @@ class Prepared(Protocol):
     @property
     def actor(self) -> str: ...
 
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+
 
 class Kind(Protocol):
     """What `incidents.kinds.Kind` is to us."""
@@ -117,7 +120,7 @@ class Trier:
                 return Ended(prepared.state, prepared.why, getattr(prepared, "after", None))
             if shadow.keeps_back(work.session, row, prepared):
                 return KeptBack("cancelled", shadow.would_have(row, prepared, self.book()))
-            if not row.dangerous and not prepared.facts.get("is_late"):  # its second provider has had no try yet
+            if not row.dangerous and not _second_provider_begins(row, prepared):
                 rest = claims.rest_due(work.session, row, now=work.now)
                 if rest is not None:
                     return Ended("later", "its last tries may all have arrived", rest)
@@ -148,6 +151,12 @@ class Trier:
         except Exception:
             log.exception("promise.observe_failed", promise_id=row.id, incident_id=row.incident_id, kind=row.kind)
             return "unknown"
+
+
+def _second_provider_begins(row: Row[Any], prepared: Prepared) -> bool:
+    """It has had no try yet, so nothing of it may have arrived."""
+    has_other = bool(prepared.facts.get("other") and prepared.facts.get("is_late"))
+    return has_other and row.attempts == claims.MOST_UNKNOWN + 1
 
 
 def _definite(acted: Outcome | NotNow) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -167,7 +168,7 @@ def _doubles_are_explained(record: _Record, verdict: Verdict) -> None:
             interrupted = not effect.ambiguous and (_was_interrupted(effect, record) or _was_starved(key, record))
             verdict.interrupted += interrupted
             if not effect.ambiguous and not interrupted:
-                verdict.broken.append(f"T3: {key} was doubled though its answer was definite")
+                verdict.broken.append(f"T3: {key} was doubled though its answer was definite: {_when(effect, record)}")
         most = _most_in_a_minute([effect.at for effect in effects])
         if most > 1 + MOST_DOUBLES_A_MINUTE:
             verdict.broken.append(f"T3: {key} happened {most} times within a minute")
@@ -178,6 +179,15 @@ def _was_interrupted(effect: Effect, record: _Record) -> bool:
     known_at = (effect.answered_at or effect.at + SENDERS_PATIENCE) + SETTLED_WITHIN * record.slack
     stops = [fault for fault in record.faults if fault.what in ("kill", "freeze")]
     return any(fault.at - 0.05 <= known_at and effect.at <= fault.until + 0.05 for fault in stops)
+
+
+def _when(effect: Effect, record: _Record) -> str:
+    """When it was answered, and who was stopped next: what a reader of the logs needs to know."""
+    answered_at = effect.answered_at or effect.at
+    after = [fault for fault in record.faults if fault.what in ("kill", "freeze") and fault.until >= effect.at]
+    first = min(after, key=lambda fault: fault.at, default=None)
+    said = f"answered {datetime.fromtimestamp(answered_at, UTC):%H:%M:%S.%f}"
+    return said + (f", {first.what} of {first.part} {first.at - answered_at:.1f} s later" if first else "")
 
 
 def _was_starved(key: str, record: _Record) -> bool:

@@ -73,6 +73,7 @@ class Engine:
     ledger: Ledger
     act: Callable[[Any, Row[Any], int], Outcome] | None = None
     skip: Skip | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
     lease: timedelta = timedelta(seconds=20)
     threads: int = 4
     settled: list[tuple[str, str]] = field(default_factory=list)
@@ -101,7 +102,7 @@ class Engine:
         )
 
     def _prepare(self, session: Connection, row: Row[Any], book: Any, now: Any) -> Prepared | Skip:
-        return self.skip or Prepared("send", row.target, {})
+        return self.skip or Prepared("send", row.target, self.facts)
 
     def _settled(self, session: Connection, row: Row[Any], outcome: Outcome, state: str, *_: Any) -> list[Bell]:
         self.settled.append((row.key, state))

@@ -19,6 +19,8 @@ from ports.clock import SettableClock, SystemClock
 from ports.database import Database
 from tests.fixtures.waiting import eventually
 from tests.races.engine import Engine, Ledger, Skip, child, fresh, make, outcomes, reap, states
+from worker.settling import Settler
+from worker.trying import Done
 
 
 @pytest.fixture
@@ -70,16 +72,25 @@ def test_a_named_promise_is_kept_and_then_its_lane(engine: Engine) -> None:
     assert set(states(engine.database).values()) == {"kept"}
 
 
-def test_a_message_that_may_have_arrived_three_times_rests_for_the_rest_of_the_minute(
-    engine: Engine, clock: SettableClock
-) -> None:
-    make(engine.database, "a")
-    for _ in range(3):  # three workers take it in hand and are killed: before or after they sent it, nobody can tell
+def killed_with(engine: Engine, clock: SettableClock, *, times: int) -> None:
+    """So many workers take what is due in hand and are killed: before or after they sent it, nobody can tell."""
+    for _ in range(times):
         with engine.database.work() as work:
             assert claims.claim(work.session, now=work.now, lease=timedelta(seconds=5))
         clock.forward(timedelta(seconds=6))
         with engine.database.work() as work:
             claims.free_expired(work.session, now=work.now)
+
+
+@pytest.mark.parametrize(
+    "facts", [{}, {"is_late": True, "other": None}], ids=["a message", "without a second provider"]
+)
+def test_a_message_that_may_have_arrived_three_times_rests_for_the_rest_of_the_minute(
+    engine: Engine, clock: SettableClock, facts: dict[str, Any]
+) -> None:
+    engine.facts = facts
+    make(engine.database, "a")
+    killed_with(engine, clock, times=3)
 
     drained(engine)
     assert engine.ledger.lines == []
@@ -91,6 +102,52 @@ def test_a_message_that_may_have_arrived_three_times_rests_for_the_rest_of_the_m
     clock.forward(timedelta(seconds=1))
     drained(engine)
     assert engine.ledger.lines == ["a#4"]
+
+
+def test_the_second_providers_first_try_rests_for_nobody(engine: Engine, clock: SettableClock) -> None:
+    engine.facts = {"is_late": True, "other": {"channel": "sms", "address": "x"}}
+    make(engine.database, "a")
+    killed_with(engine, clock, times=3)
+
+    drained(engine)
+    assert engine.ledger.lines == ["a#4"]
+
+
+def test_a_yes_that_comes_after_its_lease_is_kept_unless_somebody_took_the_row(
+    engine: Engine, clock: SettableClock
+) -> None:
+    make(engine.database, "a", "b")
+    with engine.database.work() as work:
+        slow = claims.claim(work.session, now=work.now, lease=timedelta(seconds=5), limit=2)
+    clock.forward(timedelta(seconds=6))
+    with engine.database.work() as work:
+        claims.free_expired(work.session, now=work.now)
+    with engine.database.work() as work:  # another worker is faster with one of them
+        (taken,) = claims.claim(work.session, now=work.now, lease=timedelta(seconds=5), promise_id=slow[1].id)
+
+    with engine.database.work() as work:
+        said = [claims.settle(work.session, row, Outcome("yes"), now=work.now) for row in slow]
+        refused = claims.settle(work.session, slow[0], Outcome("no"), now=work.now)
+
+    assert said == ["kept", None]
+    assert refused is None
+    assert states(engine.database) == {"a": "kept", "b": "claimed"}
+    assert taken.fence == slow[1].fence + 1
+    assert drained(engine) == 0
+
+
+@pytest.mark.expects_errors("promise.settle_failed")
+def test_an_outcome_that_can_not_be_written_takes_no_other_along(engine: Engine) -> None:
+    make(engine.database, "a", "b", "c")
+    with engine.database.work() as work:
+        rows = claims.claim(work.session, now=work.now, lease=engine.lease, limit=3)
+    settler = Settler(engine.database, engine.kinds, lambda: None, engine.lease, engine._parked)
+    unwritable: Any = object()
+
+    results = [Outcome("yes"), Outcome("yes", provider_ref=unwritable), Outcome("yes")]
+    settler.settle([Done(row, result, tried=True) for row, result in zip(rows, results, strict=True)])
+
+    assert states(engine.database) == {"a": "kept", "b": "claimed", "c": "kept"}
 
 
 def test_a_drain_takes_no_more_than_its_limit(engine: Engine) -> None:

@@ -89,3 +89,22 @@ def test_an_act_that_hangs_for_longer_than_its_lease_is_renewed_no_more(
 
     eventually(hanging.is_expired)
     hanging.ends()
+
+
+def test_renewing_waits_for_no_row_that_somebody_writes_down(postgresql_url: str) -> None:
+    store = fresh(postgresql_url)
+    make(store, "a", "b")
+    with store.work() as work:
+        rows = claims.claim(work.session, now=work.now, lease=timedelta(seconds=5), limit=2)
+    until = rows[0].lease_until + timedelta(seconds=5)
+
+    with store.unit() as writing:
+        claims.renew(writing.session, rows[0], until=until, now=writing.now)  # its row is locked from here on
+        with store.work() as work:
+            for row in rows:
+                claims.renew(work.session, row, until=until + timedelta(seconds=1), now=work.now)
+
+    with store.read() as work:
+        held = dict(work.session.execute(select(promise.c.key, promise.c.lease_until)).all())
+    assert held == {"a": until, "b": until + timedelta(seconds=1)}
+    store.close()

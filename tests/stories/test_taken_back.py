@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
-from incidents import tables
+from incidents import claims, opening, paging, store, tables
+from incidents.kinds import KINDS
+from incidents.promises import make
 from incidents.takingback import HEARD
 from tests.fixtures.desk import DATABASE_DOWN, Desk
+from worker.settling import Settler
+from worker.trying import Done, Ended
 
 
 def owed(desk: Desk) -> list[Any]:
@@ -88,3 +94,47 @@ def test_taken_back_and_acknowledged_again_ends_it_all_the_same(desk: Desk) -> N
     desk.forward(minutes=20)
 
     assert [one for one in desk.heard() if one[0] == "page"] == []
+
+
+def claimed_page(desk: Desk, person: str) -> Any:
+    """A worker has a page to this person in hand, and looks at its incident."""
+    with desk.house.database.work() as work:
+        incident = store.find_incident(work.session, "INC-001")
+        wanted = paging.page(incident, person, "in-hand", why="escalation", now=work.now)
+        ((_, page_id),) = make(work.session, [wanted], now=work.now)
+        (row,) = claims.claim(work.session, now=work.now, lease=timedelta(seconds=20), promise_id=page_id)
+        return row
+
+
+def writes(desk: Desk, row: Any, ended: Ended) -> tuple[str, bool]:
+    """The worker writes down what its look has led to."""
+    house = desk.house
+    Settler(house.database, KINDS, house.shelf.current, timedelta(seconds=20), opening.parked).settle(
+        [Done(row, ended, tried=False)]
+    )
+    p = tables.promise.c
+    with house.database.read() as work:
+        now = work.session.execute(select(p.state, p.held).where(p.id == row.id)).one()
+    return now.state, now.held
+
+
+@pytest.mark.parametrize("ended", [Ended("held", "the signal is clear"), Ended("cancelled", "Ada has it")])
+def test_a_page_that_was_in_hand_while_it_became_owed_again_is_not_lost(desk: Desk, ended: Ended) -> None:
+    desk.alertmanager_says("firing", labels=DATABASE_DOWN)
+    desk.news()
+    row = claimed_page(desk, "ben")
+
+    assert writes(desk, row, ended) == ("due", False), "since that look it fires again, and nobody has it"
+
+    desk.forward(seconds=2)
+    assert ("page", "ben") in desk.heard()
+
+
+def test_a_page_that_was_in_hand_while_somebody_took_it_ends(desk: Desk) -> None:
+    desk.alertmanager_says("firing", labels=DATABASE_DOWN)
+    desk.news()
+    row = claimed_page(desk, "ben")
+    desk.press("ada", "acknowledge")
+
+    assert writes(desk, row, Ended("cancelled", "Ada has it")) == ("cancelled", False)
+    desk.news()

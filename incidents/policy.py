@@ -230,15 +230,15 @@ class Policy(Rules):
         """What a source of the policy may prove itself by: its secret, and while that is replaced the one before."""
         return [one.get_secret_value().encode() for one in self._secrets.get(source, [])]
 
-    def rules(self) -> dict[str, Any]:
-        """The frozen part as JSON, with its own digest."""
-        frozen = self._frozen
-        return {**frozen, "digest": _digest(json.dumps(frozen, sort_keys=True))}
+    def rules(self) -> Mapping[str, Any]:
+        """The frozen part as JSON, with its own digest: the same for every incident, so it is made once."""
+        return self._rules
 
     @cached_property
-    def _frozen(self) -> dict[str, Any]:
+    def _rules(self) -> Mapping[str, Any]:
         # the keys' own serialisers write spans as seconds, and read_rules() reads them back
-        return self.model_dump(mode="json", by_alias=True, include=set(Rules.model_fields))
+        frozen = self.model_dump(mode="json", by_alias=True, include=set(Rules.model_fields))
+        return {**frozen, "digest": _digest(json.dumps(frozen, sort_keys=True))}
 
     def _named_severity(self, facts: Facts) -> Facts:
         """With the sender's own word for severity where `severity_map` looks for it."""

@@ -66,6 +66,8 @@ ALERTS = (
     .order_by((t.alert.c.status == "firing").desc(), t.alert.c.last_seen_at.desc(), t.alert.c.id)
     .limit(bindparam("most"))
 )
+NEW_ROLE = t.incident_role.insert().inline()  # nobody asks for its id
+NEW_ENTRIES = t.timeline.insert().inline()
 STEPS = select(t.step).where(t.step.c.incident_id == bindparam("id")).order_by(t.step.c.n)
 
 
@@ -168,7 +170,7 @@ def write(
     }
     waiting = session.info.get(WAITING)
     if waiting is None:
-        session.execute(t.timeline.insert(), [entry])
+        session.execute(NEW_ENTRIES, entry)
     else:
         waiting.append(entry)
 
@@ -188,7 +190,7 @@ def entries_together(session: Connection) -> Iterator[None]:
     finally:
         del session.info[WAITING]
     if entries:
-        session.execute(t.timeline.insert(), entries)
+        session.execute(NEW_ENTRIES, entries)
 
 
 def among(column: ColumnElement[str], name: str) -> dict[str, ColumnElement[bool]]:
@@ -292,7 +294,7 @@ def give_role(
         session.execute(
             update(r).where(r.c.incident_id == incident_id, r.c.role == role, r.c.until.is_(None)).values(until=now)
         )
-    session.execute(r.insert(), {"incident_id": incident_id, "role": role, "person": person, "since": now, "by": by})
+    session.execute(NEW_ROLE, {"incident_id": incident_id, "role": role, "person": person, "since": now, "by": by})
 
 
 def end_hats(session: Connection, incident_id: int, *, now: datetime) -> None:

@@ -38,6 +38,7 @@ ONLY_READS = " -c default_transaction_read_only=on"
 ONLY_NOW = "SELECT clock_timestamp()"
 NOW_AND_BEGIN = f"{ONLY_NOW}; BEGIN"
 NOW_AND_BEGIN_LIGHTLY = f"{NOW_AND_BEGIN}; SET LOCAL synchronous_commit TO off"
+READ_CACHE = 1024  # KiB that a reading connection to SQLite keeps; what it does not, the system has in memory
 SYNCHRONOUS = {True: "FULL", False: "NORMAL"}  # SQLite's word for whether COMMIT waits for the disk
 
 # Called just before and just after every COMMIT. A test kills the process there; nobody else sets it.
@@ -254,12 +255,16 @@ class Database:
     def _build(self, *, write: bool) -> Engine:
         if self.dialect == "sqlite":
             return sqlite_engine(self.url, write=write, pool_size=self._pool_size)
+        from ports.leancursor import LeanCursor  # psycopg is loaded only where PostgreSQL is used
+
         return create_engine(
             self.url,
             pool_size=self._pool_size,
             max_overflow=8,
             pool_timeout=10,
+            pool_use_lifo=True,  # few are warm and the others asleep: each keeps statements and pages of its own
             connect_args={
+                "cursor_factory": LeanCursor,
                 "autocommit": True,  # we say BEGIN ourselves; COMMIT and ROLLBACK are said as ever
                 "options": POSTGRESQL_OPTIONS + ("" if write else ONLY_READS),
                 "connect_timeout": 3,
@@ -279,6 +284,7 @@ def sqlite_engine(url: Any, *, write: bool, pool_size: int = 8) -> Engine:
         pool_size=pool_size,
         max_overflow=64,
         pool_timeout=10,
+        pool_use_lifo=True,
         connect_args={"timeout": wait, "check_same_thread": False, "isolation_level": None},
     )
 
@@ -289,6 +295,7 @@ def sqlite_engine(url: Any, *, write: bool, pool_size: int = 8) -> Engine:
         connection.execute("PRAGMA foreign_keys = ON")
         if not write:
             connection.execute("PRAGMA query_only = ON")
+            connection.execute(f"PRAGMA cache_size = -{READ_CACHE}")
 
     return engine
 

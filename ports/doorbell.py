@@ -58,8 +58,10 @@ class Doorbell:
             self._count_failure()
             return
         try:
-            for lane, row_id in first.items():
-                self._enqueue(self._redis, lane, row_id)
+            with self._redis.pipeline() as pipeline:  # all of it is one message
+                for lane, row_id in first.items():
+                    self._enqueue(pipeline, lane, row_id)
+                pipeline.execute()
         except (RedisError, OSError, ValueError, KeyError):
             self._silent_until = time.monotonic() + REST
             self._count_failure()
@@ -74,10 +76,16 @@ class Doorbell:
         if self._redis is not None:
             self._redis.close()
 
-    def _enqueue(self, redis: Any, lane: str, row_id: int) -> None:
+    def _enqueue(self, pipeline: Any, lane: str, row_id: int) -> None:
         queue, function = ROADS[lane]
-        Queue(queue, connection=redis, serializer=JSONSerializer).enqueue_call(
-            function, args=(row_id,), timeout=600, result_ttl=0, failure_ttl=3600, description=f"{lane} {row_id}"
+        Queue(queue, connection=self._redis, serializer=JSONSerializer).enqueue_call(
+            function,
+            args=(row_id,),
+            timeout=600,
+            result_ttl=0,
+            failure_ttl=3600,
+            description=f"{lane} {row_id}",
+            pipeline=pipeline,
         )
 
     def _count_failure(self) -> None:

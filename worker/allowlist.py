@@ -63,7 +63,7 @@ class Nudge(Job):
     """A job of which only the payload counts."""
 
     def restore(self, raw_data: Any) -> None:
-        super().restore({b"data": b""})  # every other field as if it had never been written
+        """Every field but one is as if it had never been written."""
         self.data = _unpacked(raw_data.get(b"data"))
 
     def perform(self) -> None:

@@ -100,6 +100,7 @@ class Taker:
     pulse: Callable[[], None] = field(default=lambda: None)
     _owes_pages: bool = field(default=False, init=False, repr=False)
     _sends: bool = field(default=False, init=False, repr=False)
+    _taken: list[Sequence[Parsed]] = field(default_factory=list, init=False, repr=False)
 
     def drain(self, limit: int = 400) -> int:
         """Take in what is new, oldest first, and return how many rows ended."""
@@ -113,6 +114,7 @@ class Taker:
                 taken += self._take_in(rows)
             finally:
                 self._keep_pages()  # of the groups that went through, whatever became of the last
+                self._say_taken()
         else:
             self.database.ring([Bell("intake", 0)])
         return taken
@@ -194,6 +196,13 @@ class Taker:
             self.keeper.rest()
         self._owes_pages = self._sends = False
 
+    def _say_taken(self) -> None:
+        """Once the pages are on their way: a line of the log is half a millisecond that they would wait."""
+        for together in self._taken:
+            first, alerts = together[0].row, sum(len(parsed.alerts) for parsed in together)
+            log.info("inbox.taken", inbox_id=first.id, rows=len(together), source=first.source, alerts=alerts)
+        self._taken.clear()
+
     def _parse(self, row: Row[Any]) -> Parsed:
         if row.attempts > TRIES:
             return Parsed(row, unreadable=f"{TRIES} tries to read it ended without a word")
@@ -231,8 +240,7 @@ class Taker:
                 self._keep_own_bells(work)
         except NotOurs:
             return 0
-        alerts = sum(len(parsed.alerts) for parsed in together)
-        log.info("inbox.taken", inbox_id=rows[0].id, rows=len(rows), source=rows[0].source, alerts=alerts)
+        self._taken.append(together)
         return len(rows)
 
     def _apply(self, session: Connection, together: Sequence[Parsed], now: datetime) -> list[Bell]:

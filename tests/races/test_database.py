@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import exc, func, insert, select
 
@@ -20,6 +21,7 @@ import ports.database
 from incidents.tables import counter
 from ports.clock import SettableClock, SystemClock
 from ports.database import Database, StoreDown, Work
+from ports.leancursor import LeanCursor
 from ports.writer import Writer
 from tests.fixtures.waiting import eventually
 from tests.races.engine import Ledger, child, fresh, reap
@@ -201,6 +203,34 @@ def test_a_server_without_tables_is_down_too(postgres: Any) -> None:
     with pytest.raises(StoreDown, match="does not exist"):
         names(store)
     store.close()
+
+
+def test_columns_are_described_to_whoever_reads_them_as_psycopg_would(postgres: Any) -> None:
+    url = postgres.url(postgres.new_database()).replace("+psycopg", "")
+    asked = "SELECT 1::bigint AS id, 'INC-001'::text AS name"
+    with psycopg.connect(url) as connection:
+        usual, lean = psycopg.Cursor(connection), LeanCursor(connection)
+        for cursor in (usual, lean):
+            cursor.execute(asked)
+
+        assert len(lean.description) == 2
+        first, last = (tuple(column) for column in usual.description or ())
+        assert [tuple(column) for column in lean.description] == [first, last]
+        assert [tuple(column) for column in (lean.description[-1], *lean.description[:1])] == [last, first]
+        assert lean.execute("SET timezone TO utc").description is None
+        assert lean.execute("SELECT").description == []
+
+
+def test_connections_that_were_needed_once_sleep(store: Database) -> None:
+    """Each keeps statements and pages of its own: with few in use, the others cost nothing more."""
+    with store.read(), store.read(), store.read():
+        pass
+    seen = set()
+    for _ in range(6):
+        with store.read() as work:
+            seen.add(id(work.session.connection.driver_connection))
+
+    assert len(seen) == 1
 
 
 def test_a_full_disk_is_a_store_that_is_down_and_loses_nothing_that_was_answered(sqlite_url: str) -> None:

@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import socket
-import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,64 +16,15 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from bench.load import OURS, answer_of, body_of, request_of
+from bench.floors import Row, floors, posts
+from bench.load import answer_of, body_of, request_of
 from bench.stack import APART, Stack, database, provider, quantile, stack
 from incidents import promises, tables
 from ports.clock import SystemClock
 from ports.database import Database
-from tests.fixtures.waiting import eventually, free_port
+from tests.fixtures.waiting import eventually
 
-Row = tuple[str, str, str, str]
 SHARES = (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
-
-
-def fsync_floor(folder: Path) -> float:
-    """Seconds that one fsync of 4 KiB takes here (median of 200)."""
-    took = []
-    with (folder / "fsync").open("wb") as file:
-        for _ in range(200):
-            file.write(b"x" * 4096)
-            file.flush()
-            began = time.perf_counter()
-            os.fsync(file.fileno())
-            took.append(time.perf_counter() - began)
-    return quantile(took, 0.5)
-
-
-def commit_floor(folder: Path) -> float:
-    """One-row SQLite commits a second (WAL, synchronous FULL), one writer and nothing else."""
-    connection = sqlite3.connect(folder / "floor.db", isolation_level=None)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB)")
-    began, count = time.perf_counter(), 0
-    while time.perf_counter() - began < 1:
-        connection.execute("INSERT INTO t (body) VALUES (?)", (b"x" * 700,))
-        count += 1
-    connection.close()
-    return count / (time.perf_counter() - began)
-
-
-def echo_floor(seconds: float, clients: int) -> dict[str, float]:
-    """Posts a second that bare gunicorn and Flask answer, to the same load."""
-    port = free_port()
-    server = subprocess.Popen([sys.executable, "-m", "bench.echo", str(port)])
-    try:
-        eventually(lambda: is_open(port), 20, "the echo listens")
-        return posts(port, 1, seconds, clients)
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as connection:
-        return connection.connect_ex(("127.0.0.1", port)) == 0
-
-
-def posts(port: int, alerts: int, seconds: float, clients: int, *, path: str = OURS) -> dict[str, float]:
-    words = [sys.executable, "-m", "bench.load", str(port), str(clients), str(seconds), str(alerts), "Load", path]
-    return dict(json.loads(subprocess.run(words, check=True, capture_output=True).stdout))
 
 
 def count(store: Database, condition: Any) -> int:
@@ -168,11 +117,8 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
 
     with tempfile.TemporaryDirectory(prefix="firedoor-bench-") as name, provider(on_page) as provider_url:
         folder = Path(name)
-        fsync, floor = fsync_floor(folder), commit_floor(folder)
-        rows.append((kind, "floor: fsync of 4 KiB", f"{fsync * 1e6:.0f} µs", ""))
-        rows.append((kind, "floor: one-row SQLite commits", f"{floor:,.0f}/s", ""))
-        echo = echo_floor(sizes.load_seconds / 2, sizes.clients)["per_second"]
-        rows.append((kind, "floor: bare gunicorn and Flask, posts", f"{echo:,.0f}/s", ""))
+        floor = floors(folder, seconds=sizes.load_seconds / 2, clients=sizes.clients)
+        rows += floor.rows(kind)
         with database(kind, folder) as url, stack(url, folder, provider_url, more=APART) as one:
             store = Database(url, SystemClock())
             time.sleep(3)
@@ -186,7 +132,7 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
             for alerts, least in ((1, "≥ 800, goal 1,500"), (50, "≥ 4,000 alerts/s, goal 10,000")):
                 began = time.perf_counter()
                 load = posts(one.port, alerts, sizes.load_seconds, sizes.clients)
-                share = f"{load['per_second'] / echo:.0%} of bare Flask, " if alerts == 1 else ""
+                share = f"{floor.share(load['per_second'])}, " if alerts == 1 else ""
                 answers = f"p50 {load['p50_ms']:.1f} ms, p99 {load['p99_ms']:.1f} ms"
                 found = f"{load['per_second']:,.0f} posts/s, {share}{answers}"
                 rows.append((kind, f"durable posts of {alerts} alert{'s' if alerts > 1 else ''}", found, least))

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.__main__ import Row, is_open, posts, wait_until_taken
+from bench.__main__ import wait_until_taken
+from bench.floors import Row, floors, is_open, posts
 from bench.stack import database, provider, quantile, stack
 from ports.clock import SystemClock
 from ports.database import Database
@@ -50,7 +51,7 @@ def alerta(url: str, folder: Path) -> Iterator[int]:
 def measure(sizes: argparse.Namespace) -> list[Row]:
     found: dict[str, list[float]] = {"Alerta 9.1": [], "Firedoor": []}
     with tempfile.TemporaryDirectory(prefix="firedoor-alerta-") as name, provider(lambda *_: None) as provider_url:
-        theirs, ours = Path(name) / "theirs", Path(name) / "ours"
+        theirs, ours, floor = Path(name) / "theirs", Path(name) / "ours", floors(Path(name))
         with (
             database("postgresql", theirs) as their_url,
             database("postgresql", ours) as our_url,
@@ -68,9 +69,11 @@ def measure(sizes: argparse.Namespace) -> list[Row]:
                 wait_until_taken(store)
             store.close()
     theirs_a_second, ours_a_second = (quantile(found[who], 0.5) for who in found)
-    ratio = f"{ours_a_second:,.0f}/s, {ours_a_second / theirs_a_second:.1f} times Alerta"
+    ratio = f"{ours_a_second:,.0f}/s, {ours_a_second / theirs_a_second:.1f} times Alerta, {floor.share(ours_a_second)}"
+    theirs_said = f"{theirs_a_second:,.0f}/s, {floor.share(theirs_a_second)}"
     return [
-        ("postgresql", "Alerta 9.1, posts of 1 alert, 8 clients", f"{theirs_a_second:,.0f}/s", ""),
+        *floor.rows("postgresql"),
+        ("postgresql", "Alerta 9.1, posts of 1 alert, 8 clients", theirs_said, ""),
         ("postgresql", "Firedoor, the same", ratio, "≥ 800/s, goal 14 times Alerta"),
     ]
 

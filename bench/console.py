@@ -21,8 +21,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlencode
 
-from bench.__main__ import Row, count, family, posts, wait_until_taken
+from bench.__main__ import count, family, wait_until_taken
 from bench.filling import entries, incidents, settle, sign_in_token
+from bench.floors import Floors, Row, floors, posts
 from bench.load import answer_of, body_of, request_of
 from bench.stack import Stack, database, provider, quantile, stack
 from incidents import tables
@@ -165,6 +166,8 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
     rows = Table()
     with tempfile.TemporaryDirectory(prefix="firedoor-console-") as name, provider(lambda *_: None) as provider_url:
         folder = Path(name)
+        floor = floors(folder)
+        rows += floor.rows(kind)
         with database(kind, folder) as url, stack(url, folder, provider_url) as one:
             store = Database(url, SystemClock())
             time.sleep(2)
@@ -192,7 +195,7 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
                 rows.append(
                     (kind, "first content, slow 4G, a quarter of the processor", f"{found:.0f} ms", "< 1,000 ms")
                 )
-            rows += watched(kind, one, store, visitor, sizes)
+            rows += watched(kind, one, store, visitor, floor, sizes)
             began = time.perf_counter()
             viewers = Viewers(one, visitor.cookie, sizes.viewers)
             one.process.terminate()
@@ -205,7 +208,9 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def watched(kind: str, one: Stack, store: Database, visitor: Visitor, sizes: argparse.Namespace) -> list[Row]:
+def watched(
+    kind: str, one: Stack, store: Database, visitor: Visitor, floor: Floors, sizes: argparse.Namespace
+) -> list[Row]:
     """Posts a second without and with viewers, in turns, since machines move; and how soon a change is seen."""
     alone, beside, late = [], [], []
     for _ in range(sizes.turns):
@@ -225,7 +230,7 @@ def watched(kind: str, one: Stack, store: Database, visitor: Visitor, sizes: arg
         time.sleep(3)  # until their places are free again
     a, b = quantile(alone, 0.5), quantile(beside, 0.5)
     return [
-        (kind, "posts of 1 alert, nobody watches", f"{a:,.0f}/s", ""),
+        (kind, "posts of 1 alert, nobody watches", f"{a:,.0f}/s, {floor.share(a)}", ""),
         (kind, f"posts of 1 alert, {sizes.viewers} pages watch", f"{b:,.0f}/s, {b / a:.0%}", "keeps its rate"),
         (kind, f"a note on {sizes.viewers} pages, with the press", said(late), "< 1 s"),
     ]

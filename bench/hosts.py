@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.__main__ import Row, count, first_pages, wait_until_taken
+from bench.__main__ import count, first_pages, wait_until_taken
+from bench.floors import Row, floors
 from bench.stack import APART, Stack, database, provider, stack
 from incidents import tables
 from ports.clock import SystemClock
@@ -88,6 +89,7 @@ def run(sizes: argparse.Namespace) -> list[Row]:
 
     with ExitStack() as rooms:
         home = Path(rooms.enter_context(tempfile.TemporaryDirectory(prefix="firedoor-hosts-")))
+        floor = floors(home)
         provider_url = rooms.enter_context(provider(on_page))
         url = rooms.enter_context(database("postgresql", home))
         valkey = Valkey(home)
@@ -110,7 +112,7 @@ def run(sizes: argparse.Namespace) -> list[Row]:
             one for n, host in enumerate(hosts) for one in first_pages(host, first, 10, 5, number=900_000 + 1_000 * n)
         ]
         opened = count(store, tables.incident.c.id.is_not(None))
-        return [*_rates(turns, sizes), *_pages(pages, opened, late)]
+        return [*floor.rows("postgresql"), *_rates(turns, sizes), *_pages(pages, opened, late)]
 
 
 def _rates(turns: dict[int, list[dict[str, float]]], sizes: argparse.Namespace) -> list[Row]:

@@ -8,9 +8,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.__main__ import Row, count, posts, wait_until_taken
+from bench.__main__ import count, wait_until_taken
 from bench.console import said
 from bench.filling import alerts, settle
+from bench.floors import Row, floors, posts
 from bench.stack import RUNBOOK, database, provider, quantile, stack
 from incidents import tables
 from incidents.book import Book
@@ -28,7 +29,7 @@ def stored(kind: str, sizes: argparse.Namespace) -> list[Row]:
     taken: dict[str, list[float]] = {"empty": [], "full": []}
     posted: dict[str, list[float]] = {"empty": [], "full": []}
     with tempfile.TemporaryDirectory(prefix="firedoor-stored-") as name, provider(lambda *_: None) as provider_url:
-        empty_home, full_home = Path(name) / "empty", Path(name) / "full"
+        empty_home, full_home, floor = Path(name) / "empty", Path(name) / "full", floors(Path(name))
         with (
             database(kind, empty_home) as empty_url,
             database(kind, full_home) as full_url,
@@ -53,7 +54,7 @@ def stored(kind: str, sizes: argparse.Namespace) -> list[Row]:
                     taken[which].append(load["posts"] * 10 / (time.perf_counter() - began))
             for store in stores.values():
                 store.close()
-    rows = []
+    rows = floor.rows(kind)
     for what, found, unit in (("posts of 10 alerts", posted, "/s"), ("taken in and triaged", taken, " alerts/s")):
         a, b = quantile(found["empty"], 0.5), quantile(found["full"], 0.5)
         rows.append((kind, f"{what}, empty", f"{a:,.0f}{unit}", ""))

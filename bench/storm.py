@@ -15,7 +15,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import Row, count, memory, posts, wait_until_taken
+from bench.__main__ import count, memory, wait_until_taken
+from bench.floors import Row, floors, posts
 from bench.load import answer_of, body_of, request_of
 from bench.stack import Stack, database, provider, quantile, stack
 from incidents import tables
@@ -51,6 +52,7 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
 
     with tempfile.TemporaryDirectory(prefix="firedoor-storm-") as name, provider(on_page) as provider_url:
         folder = Path(name)
+        floor = floors(folder)
         with database(kind, folder) as url, stack(url, folder, provider_url) as one:
             store = Database(url, SystemClock())
             time.sleep(2)
@@ -63,6 +65,7 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
             doubled = sum(times - 1 for times in told.values())
             first = min((at for at, *_ in arrived), default=float("nan")) - began
             rows = [
+                *floor.rows(kind),
                 (kind, f"storm of {sizes.alerts:,} alerts: answers", f"p99 {quantile(took, 0.99) * 1000:.0f} ms", ""),
                 (kind, "  taken in", f"all, {spent:.0f} s after the first", ""),
                 (kind, "  lost", str(lost), "0"),
@@ -76,7 +79,14 @@ def measure(kind: str, sizes: argparse.Namespace) -> list[Row]:
                 wait_until_taken(store)
             load = posts(one.port, 1, 10, 8)
             stored = count(store, tables.alert.c.id.is_not(None))
-            rows.append((kind, f"posts of 1 alert, {stored:,} stored", f"{load['per_second']:,.0f}/s", ""))
+            rows.append(
+                (
+                    kind,
+                    f"posts of 1 alert, {stored:,} stored",
+                    f"{load['per_second']:,.0f}/s, {floor.share(load['per_second'])}",
+                    "",
+                )
+            )
             store.close()
     return rows
 

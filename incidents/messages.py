@@ -12,7 +12,7 @@ from incidents import affected, briefing, changes, containment, evidence, paging
 from incidents.alerts import runbook_url
 from incidents.book import Book
 from incidents.evidence import PRESSES
-from incidents.lifecycle import OPEN
+from incidents.lifecycle import OPEN, RESOLVED, STOOD_DOWN
 from incidents.units import spoken
 from incidents.verbs import VERBS
 
@@ -60,7 +60,8 @@ def message_facts(
     if incident is None:
         incident = store.find_incident(session, row.incident_id)
     alerts = store.alerts_of(session, incident.id, limit=SHOWN_ALERTS)
-    why = row.facts.get("why", "")
+    hearing = store.hearing_rows(session, incident)
+    why = _why(row, incident)
     return {
         **incident_part(incident, alerts, book=book, now=now),
         "purpose": PURPOSE.get(why, "page" if row.kind == "page" else "tell"),
@@ -68,11 +69,11 @@ def message_facts(
         "first": briefing.one_line(first_step(session, incident)),
         "suspect": suspected(session, incident, book=book),
         "why_you": why_you(incident, row, book),
-        "also_told": _also_told(session, incident, row, book),
+        "also_told": _also_told(hearing, row, book),
         "tried": _tried(session, incident, book) if row.kind == "page" and why != "first" else [],
         "who_has_it": "nobody needs to" if why == "false_alarm" else briefing.who_has_it(incident, book),
         "from_line": _from_line(session, incident, row, book),
-        "is_brief": _is_brief(row),
+        "is_brief": _is_brief(row, hearing),
         "n": row.attempts,
         "person": {"id": row.target, "name": paging.person_name(book, row.target)},
         "entries": [],
@@ -82,8 +83,14 @@ def message_facts(
         "what_next": "A postmortem is due; its owner hears of it." if why == "stand_down" else "",
         "happened": _happened(why, incident, row),
         "part_of": part_of(session, incident),
-        "answers": _answers(row, incident),
+        "answers": _answers(row, incident, hearing),
     }
+
+
+def _why(row: Row[Any], incident: Row[Any]) -> str:
+    """Why a message is owed, as things stand now: whoever is told first after the stand-down is told of that."""
+    why: str = row.facts.get("why", "")
+    return "stand_down" if row.kind == "tell" and incident.status == STOOD_DOWN else why
 
 
 def bundle_facts(
@@ -123,12 +130,12 @@ def update_facts(
     }
 
 
-def _answers(row: Row[Any], incident: Row[Any]) -> list[tuple[str, str]]:
+def _answers(row: Row[Any], incident: Row[Any], hearing: Sequence[Row[Any]]) -> list[tuple[str, str]]:
     """The buttons of a message, where its channel has some: verb and label. The press itself is checked again."""
     why = row.facts.get("why")
     if incident.status not in OPEN or why in ("cleared", "stand_down"):
         return []
-    names = PRESSES if row.kind == "page" else ("seen",) if why == "handed" or _is_brief(row) else PRESSES[:2]
+    names = PRESSES if row.kind == "page" else ("seen",) if why == "handed" or _is_brief(row, hearing) else PRESSES[:2]
     return [(name, VERBS[name].label) for name in names]
 
 
@@ -194,9 +201,17 @@ def why_you(incident: Any, row: Any, book: Book) -> str:
     return template.format(audiences=audiences, team=team.name if team else incident.team)
 
 
-def _also_told(session: Connection, incident: Row[Any], row: Row[Any], book: Book) -> list[str]:
-    people = {one.person for one in store.hearing_rows(session, incident) if one.how != "digest"} - {row.target, ""}
-    return [paging.person_name(book, person) for person in sorted(people)][:10]
+def _also_told(hearing: Sequence[Row[Any]], row: Row[Any], book: Book) -> list[str]:
+    """Who knows as well: an audience to be paged is asked or told at once, and one to be told by its minutes (U6)."""
+    told: dict[str, str] = {}
+    for one in hearing:
+        if one.person in (row.target, "") or one.how == "digest":
+            continue
+        knows = one.how == "page" or one.sent_at is not None
+        name = paging.person_name(book, one.person)
+        if knows or one.person not in told:
+            told[one.person] = name if knows else f"{name} by {one.due_at:%H:%M} UTC"
+    return [told[person] for person in sorted(told)][:10]
 
 
 def _tried(session: Connection, incident: Row[Any], book: Book) -> list[str]:
@@ -235,9 +250,12 @@ def _from_line(session: Connection, incident: Row[Any], row: Row[Any], book: Boo
     )
 
 
-def _is_brief(row: Row[Any]) -> bool:
-    """Leadership and clients read impact, commander and next update, no technical detail (U8)."""
-    audiences = row.facts.get("audiences", ())
+def _is_brief(row: Row[Any], hearing: Sequence[Row[Any]]) -> bool:
+    """Leadership and clients read impact, commander and next update, no technical detail (U8).
+
+    What is told beside the table (raised, merged) goes by the audiences that the person is in.
+    """
+    audiences = row.facts.get("audiences") or {one.audience for one in hearing if one.person == row.target}
     return row.kind == "tell" and bool(audiences) and set(audiences) <= set(LEADERS)
 
 
@@ -262,7 +280,13 @@ def _happened(why: str, incident: Row[Any], row: Row[Any]) -> str:
         "merged": f"{row.facts.get('other')} was merged into this one.",
         "false_alarm": "It was a false alarm, and it is closed.",
         "taken_back": "The acknowledgement was taken back: nobody has it.",
-    }.get(why, "")
+    }.get(why, _how_it_ended(incident))
+
+
+def _how_it_ended(incident: Row[Any]) -> str:
+    """What is still owed is told, and as it stands: it does not read as if it were going on."""
+    is_over = incident.status == RESOLVED and incident.resolved_at is not None
+    return f"It is resolved since {incident.resolved_at:%H:%M} UTC." if is_over else ""
 
 
 def digest_facts(

@@ -27,12 +27,10 @@ def escalate_due(session: Connection, row: Row[Any], book: Book, now: datetime) 
         return []
     if row.facts.get("step") is None:
         return _begin_lap(session, incident, row.facts["lap"], row.facts.get("tag", ""), now=now)
-    said_no = {h.person for h in store.hearing_rows(session, incident) if h.evidence == "decline"}
-    members = store.roles_frozen(incident).get(row.target, [])
-    people = [person for person in members if person not in said_no] or list(members)
-    if not row.facts["everyone"]:
-        people = people[:1]
+    people = paging.named_by_step(session, incident, row)
     after = spoken(now - incident.round_began_at)
+    if not people and row.facts.get("but"):
+        return []  # all whom it names were paged already in this round
     if not people:
         role = paging.label(book, row.target)
         store.write(session, incident.id, "escalated.nobody", now=now, after=after, role=role)

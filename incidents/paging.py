@@ -143,7 +143,7 @@ def lap_rows(
             incident_id=incident.id,
             round=incident.round,
             target=due.role,
-            facts={"lap": lap, "step": due.step, "everyone": due.everyone, **known},
+            facts={"lap": lap, "step": due.step, "everyone": due.everyone, **known, **_since(began, due.at)},
         )
         for due in steps
     ]
@@ -160,6 +160,36 @@ def lap_rows(
             )
         )
     return wanted
+
+
+def _since(began: datetime, at: datetime) -> dict[str, float]:
+    """After how many seconds of its lap a step comes: what tells two paths' steps apart is when and who, no number."""
+    return {"after": (at - began).total_seconds()}
+
+
+def named_by_step(session: Connection, incident: Row[Any], row: Row[Any]) -> list[str]:
+    """The people whom a step of the path pages: its role's first, or all of them; who said no comes last.
+
+    A step that a raise made overdue names only whom nobody has paged in this round.
+    """
+    said_no = {heard.person for heard in store.hearing_rows(session, incident) if heard.evidence == "decline"}
+    members = store.roles_frozen(incident).get(row.target, [])
+    people = [person for person in members if person not in said_no] or list(members)
+    chosen = people if row.facts["everyone"] else people[:1]
+    return [person for person in chosen if person not in row.facts.get("but", ())]
+
+
+def paged_people(session: Connection, incident: Row[Any], *, now: datetime) -> set[str]:
+    """Whom a page of this round has reached, or is on its way to."""
+    p = t.promise
+    on_its_way = and_(p.c.state.in_(("due", "claimed")), p.c.due_at <= now)
+    pages = select(p.c.target).where(
+        p.c.incident_id == incident.id,
+        p.c.round == incident.round,
+        p.c.kind == "page",
+        or_(p.c.attempts > 0, on_its_way),
+    )
+    return {str(one) for one in session.execute(pages).scalars()}
 
 
 def write_hearing(session: Connection, incident: Row[Any], owed: hearing.Plan, *, now: datetime) -> None:

@@ -113,17 +113,31 @@ def unask(session: Connection, incident: Row[Any], audiences: Collection[str], *
 def replan_escalation(session: Connection, incident: Row[Any], *, raised: bool, now: datetime) -> list[Bell]:
     """The severity changed: its own path replaces the old one, from the same start of the round.
 
-    A raise makes steps whose time has passed due at once, but for those that this severity had already in this round;
-    a lowering brings in nobody by a step of the past.
+    A raise makes steps whose time has passed due at once, for whom nobody has paged yet; what this severity had already
+    in this round is not run again. A lowering brings in nobody by a step of the past.
     """
     p = t.promise
     cancel(session, p.c.incident_id == incident.id, p.c.kind == "escalate", why="the severity changed", now=now)
     kept = session.execute(
-        select(p.c.facts).where(p.c.incident_id == incident.id, p.c.round == incident.round)
+        select(p.c.target, p.c.facts).where(p.c.incident_id == incident.id, p.c.round == incident.round)
         .where(p.c.kind == "escalate", p.c.state == "kept")
     )  # fmt: skip
-    had = {row.facts.get("step") for row in kept if row.facts.get("severity") == incident.severity} - {None}
+    had = [_step_of(row) for row in kept if row.facts.get("severity") == incident.severity and "step" in row.facts]
     rules, tag = store.rules_of(incident), f"v{incident.version}."
     path = paging.lap_rows(incident, rules, lap=1, began=incident.round_began_at, tag=tag, now=now)
-    wanted = [one for one in path if one.facts.get("step") not in had and (raised or one.due_at > now)]
+    wanted = [one for one in path if _step_of(one) not in had and (raised or one.due_at > now)]
+    paged = sorted(paging.paged_people(session, incident, now=now)) if raised else []
+    wanted = [replace(one, facts={**one.facts, "but": paged}) if one.due_at <= now else one for one in wanted]
     return make(session, wanted, now=now)
+
+
+def _step_of(one: Any) -> tuple[Any, ...]:
+    """Two steps of two paths are the same where they bring in the same people at the same time."""
+    return one.target, one.facts.get("after"), one.facts.get("everyone")
+
+
+def paged_by_the_past(session: Connection, incident: Row[Any], *, now: datetime) -> set[str]:
+    """Whom the steps page that a raise has just made overdue."""
+    steps = [row for row in store.due_promises(session, incident.id, ("escalate",)) if row.due_at <= now]
+    named = [paging.named_by_step(session, incident, row) for row in steps if "step" in row.facts]
+    return {person for people in named for person in people}

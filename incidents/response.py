@@ -241,22 +241,30 @@ def set_severity(
         bells += regrade.raise_hearing(session, incident, book=book, now=now)
     elif not waits:
         bells += regrade.lower_hearing(session, incident, book=book, now=now)
-    n, why = f"severity-{incident.version}", "raised" if raised else "lowered"
-    messages = store.due_promises(session, incident.id, ("page", "tell"))
-    asked_anew = {row.target for row in messages if row.due_at <= now and not row.held}
-    holder = incident.taken_by if raised else None
-    not_told = [by, *asked_anew, *([holder] if holder else [])]
-    bells += paging.tell_all(session, incident, n=n, why=why, now=now, but=not_told)
-    if incident.status not in OPEN or (waits and incident.taken_by is None):
-        return bells
-    if incident.taken_by is None:
+    goes_on = incident.status in OPEN and not (waits and incident.taken_by is None)
+    escalates = goes_on and incident.taken_by is None
+    if escalates:
         bells += regrade.replan_escalation(session, incident, raised=raised, now=now)
+    bells += _tell_of_change(session, incident, by, raised=raised, now=now)
+    if not goes_on:
+        return bells
+    if escalates:
         return bells + holding.renew(session, incident, now=now)
     if raised and incident.taken_by != by:
         name = paging.person_name(book, incident.taken_by)
         store.write(session, incident.id, "still_on_it.raised", now=now, person=name)
         return bells + asking.ask_holder(session, incident, now=now)
     return bells + asking.ask_if_nobody_does(session, incident, now=now)
+
+
+def _tell_of_change(session: Connection, incident: Row[Any], by: str, *, raised: bool, now: datetime) -> list[Bell]:
+    """Everyone who was asked or told hears of the new severity, but for whom a message asks anew, or a step pages."""
+    messages = store.due_promises(session, incident.id, ("page", "tell"))
+    asked_anew = {row.target for row in messages if row.due_at <= now and not row.held}
+    asked_anew |= regrade.paged_by_the_past(session, incident, now=now)
+    holder = {incident.taken_by} if raised and incident.taken_by is not None else set()  # asked whether still on it
+    n, why = f"severity-{incident.version}", "raised" if raised else "lowered"
+    return paging.tell_all(session, incident, n=n, why=why, now=now, but=[by, *asked_anew, *holder])
 
 
 def reopen_by_signal(

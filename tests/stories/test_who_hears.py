@@ -207,6 +207,84 @@ def test_a_raised_severity_pages_only_the_difference(desk: Desk) -> None:
     assert ("page", "cy") not in fresh
 
 
+def test_a_raise_late_in_the_round_pages_nobody_twice_at_once(desk: Desk) -> None:
+    """The steps of the new path whose time has passed bring in whoever is missing, and nobody who was paged."""
+    desk.alertmanager_says("firing")
+    desk.does("severity", severity="P2")
+    desk.forward(minutes=12)
+    desk.news()
+
+    desk.does("severity", severity="P1", reason="Half of the customers.")
+
+    assert desk.heard() == [("page", "cy"), ("tell", "ben")], "Cy is asked anew; the step at five minutes names him too"
+
+
+def test_a_step_of_another_runbooks_path_is_run_though_it_has_the_number_of_one_that_was(open_desk: OpenDesk) -> None:
+    longer = P0_RUNBOOK.replace("ShopDown", "Nothing").replace(
+        "  - {after: 5m, page: tech_lead}",
+        "  - {after: 12m, page: leadership}\n  - {after: 20m, page: product_owner}",
+    )
+    desk = open_desk(runbooks={"shop-down": P0_RUNBOOK, "longer": longer})
+    desk.alertmanager_says("firing", labels=SHOP_DOWN)
+    desk.forward(minutes=6)
+    desk.does("runbook", runbook="longer", reason="It is the other one.")
+    desk.news()
+
+    desk.forward(minutes=7)
+
+    assert ("page", "lea") in desk.heard(), "its first step is at twelve minutes, whatever ran before"
+
+
+def test_who_is_told_after_it_is_over_reads_that_it_is_over(shop: Desk) -> None:
+    shop.alertmanager_says("firing", labels=SHOP_DOWN)
+    shop.press("ada", "acknowledge")
+    shop.does("resolve")
+    shop.news()
+
+    shop.forward(minutes=24)
+
+    (to_leadership,) = [one for one in shop.news() if one.to == "lea"]
+    assert "It is resolved since 14:37 UTC." in to_leadership.text
+    assert "It is resolved since" in to_leadership.short
+
+
+def test_who_is_told_after_the_stand_down_is_told_of_that(shop: Desk) -> None:
+    shop.alertmanager_says("firing", labels=SHOP_DOWN)
+    shop.press("ada", "acknowledge")
+    shop.does("resolve")
+    shop.does("stand-down")
+    shop.news()
+
+    shop.forward(minutes=24)
+
+    late = [one for one in shop.news() if one.to in ("lea", "acme")]
+    assert sorted((one.purpose, one.to) for one in late) == [("stand_down", "acme"), ("stand_down", "lea")]
+    assert all("there is nothing to do for you" in one.text for one in late)
+
+
+def test_a_page_says_who_was_told_and_who_will_be(shop: Desk) -> None:
+    shop.alertmanager_says("firing", labels=SHOP_DOWN)
+
+    (to_ada,) = [one for one in shop.news() if one.to == "ada"]
+
+    (also,) = [line for line in to_ada.text.splitlines() if line.startswith("Also told")]
+    assert also == "Also told: Acme's desk by 15:07 UTC, Ben, Cy, Lea by 15:07 UTC and Pia"
+
+
+def test_leadership_reads_of_a_change_without_technical_detail(shop: Desk) -> None:
+    shop.alertmanager_says("firing", labels=SHOP_DOWN)
+    shop.press("ada", "acknowledge")
+    shop.forward(minutes=25)
+    shop.news()
+
+    shop.does("severity", severity="P1", reason="The static page helps.")
+
+    (to_leadership,) = [one for one in shop.news() if one.to == "lea"]
+    assert "Its severity is P1 now" in to_leadership.text
+    assert "static page" not in to_leadership.text
+    assert "Suspect" not in to_leadership.text
+
+
 def test_a_lowered_severity_is_told_and_untells_nobody(desk: Desk) -> None:
     desk.alertmanager_says("firing")
     desk.news()

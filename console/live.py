@@ -192,7 +192,8 @@ def words(
             if known.is_past(seen):
                 break
         else:
-            yield BEAT
+            if watch.is_current():
+                yield BEAT
             continue
         try:
             cut = renderings.of(look, app, known)

@@ -17,7 +17,6 @@ from incidents.errors import (
     NotFound,
     Refused,
 )
-from incidents.errors import StoreDown as StoreIsDown
 from ports.database import StoreDown
 
 MEDIA_TYPE = "application/problem+json"
@@ -29,7 +28,6 @@ STATUSES: tuple[tuple[type[FiredoorError], int], ...] = (
     (NotAuthentic, 401),
     (MalformedPayload, 422),
     (FaultsFound, 422),
-    (StoreIsDown, 503),
 )
 
 # Our own sentences for what werkzeug refuses before any of our code runs.

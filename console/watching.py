@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 
 import structlog
@@ -12,6 +13,7 @@ from ports.database import Database, StoreDown
 
 log = structlog.get_logger()
 LOOK_EVERY = 0.3  # seconds
+CURRENT = 3.0  # seconds since the last look that saw something: a page that says "live" rests on it
 STREAMS = 240  # pages that watch at once; each keeps a thread of the web process (docs/adr/0008-streams.md)
 
 
@@ -26,6 +28,7 @@ class Watch:
         self._known: dict[int, Stamp] = {}
         self._looking: threading.Thread | None = None
         self._wake = threading.Event()
+        self._looked_at = 0.0
         self._over = False
 
     def enter(self, topic: int, stamp: Stamp) -> bool:
@@ -51,6 +54,10 @@ class Watch:
         """Whether this process ends."""
         return self._over
 
+    def is_current(self) -> bool:
+        """Whether what we know is true now: while the store is away, nobody is told so."""
+        return time.monotonic() - self._looked_at < CURRENT
+
     @property
     def watching(self) -> int:
         return self._watched.total()
@@ -74,13 +81,17 @@ class Watch:
         self._wake.set()
 
     def _look(self) -> None:
+        was_down = False
         while not self._over and (topics := self._topics()):
             try:
                 with self._database.read() as work:
                     found = stamps(work.session, topics)
-            except StoreDown:
-                log.warning("watch.store_down")
+            except StoreDown as error:
+                if not was_down:  # once an outage, not three times a second
+                    log.warning("watch.store_down", what=str(error))
+                was_down = True
             else:
+                was_down, self._looked_at = False, time.monotonic()
                 self._tell(found)
             self._wake.wait(LOOK_EVERY)
 

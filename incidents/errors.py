@@ -8,7 +8,6 @@ FiredoorError
 ├── NotFound           no such incident, alert, step, person (404)
 ├── NotAuthentic       the sender did not prove who it is (401)
 ├── MalformedPayload   authentic bytes that no parser understands
-├── StoreDown          the database can't take a write now (503)
 └── FaultsFound        a policy or a runbook has faults: all of them at once
 """
 
@@ -78,12 +77,6 @@ class MalformedPayload(FiredoorError):
     """The body is authentic, but it can't be understood."""
 
     code = "malformed_payload"
-
-
-class StoreDown(FiredoorError):
-    """The database can't take a write now. Nothing was stored; send it again."""
-
-    code = "store_down"
 
 
 @dataclass(frozen=True, slots=True)

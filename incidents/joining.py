@@ -88,10 +88,10 @@ def _to_be_told(press: Press, incident: Row[Any]) -> set[str]:
     return (set(paging.asked_people(press.session, incident)) | owed) - {""}
 
 
-def move_alerts(press: Press, incident: Row[Any], into: Row[Any], ids: Sequence[int] = ()) -> list[int]:
+def move_alerts(press: Press, incident: Row[Any], into: Row[Any], ids: Sequence[int] | None = None) -> list[int]:
     """Put the incident's alerts (or those of `ids`) under the other one; the numbers of those that moved."""
     a = t.alert
-    mine = [a.c.incident_id == incident.id, *([a.c.id.in_(ids)] if ids else [])]
+    mine = [a.c.incident_id == incident.id, *([] if ids is None else [a.c.id.in_(ids)])]
     moved = [row.id for row in press.session.execute(select(a.c.id).where(*mine).order_by(a.c.id))]
     why = f"{press.by.name} moved it from {incident.name} to {into.name}."
     press.session.execute(update(a).where(*mine).values(incident_id=into.id, why=why))

@@ -57,8 +57,6 @@ ALLOWED = {
     "note": (*LIVE, STOOD_DOWN, CLOSED),
 }
 
-MILESTONE = {CONTAINED: "contained_at", RESOLVED: "resolved_at", STOOD_DOWN: "stood_down_at", CLOSED: "closed_at"}
-
 
 def next_state(status: str, verb: str, *, closed_reason: str | None = None) -> str:
     """The state that `verb` leads to. Raises Refused with the condition that is missing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -42,7 +42,7 @@ def change_runbook(press: Press) -> list[Bell]:
     ]
     frozen = {"name": name, "title": runbook.title, "digest": runbook.digest, "escalation": path}
     removed = _remove_waiting(press.session, press.incident.id)
-    _append_steps(press, runbook.worklist())
+    _append_steps(press, runbook.worklist(), removed)
     before = press.incident.snapshot["runbook"]
     _say(
         press, "runbook.changed", person=press.by.name, before=before["title"] or "none", after=runbook.title,
@@ -58,10 +58,11 @@ def _remove_waiting(session: Connection, incident_id: int) -> list[dict[str, Any
     return [{name: getattr(step, name) for name in STEP_COLUMNS} for step in waiting]
 
 
-def _append_steps(press: Press, worklist: Sequence[Any]) -> None:
-    """After the steps that stay: a number, once given, always means the same step."""
+def _append_steps(press: Press, worklist: Sequence[Any], removed: Sequence[Mapping[str, Any]]) -> None:
+    """After the steps that stay and those that went: a number, once given, always means the same step."""
     highest = select(func.max(t.step.c.n)).where(t.step.c.incident_id == press.incident.id)
-    after = int(press.session.execute(highest).scalar() or 0)
+    stays = int(press.session.execute(highest).scalar() or 0)
+    after = max([stays, *(step["n"] for step in removed)])
     containment.write_steps(press.session, press.incident.id, worklist, after=after, now=press.now)
 
 

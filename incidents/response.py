@@ -216,7 +216,8 @@ def _raise_if_worse(
         return []
     title = next(alert.title for alert, decided in members if decided.severity == worst)
     facts = {"before": incident.severity, "after": worst, "title": title}
-    if incident.severity_by == "person":
+    is_known = worst in store.rules_of(incident).severities  # a policy edit may have added one since it opened
+    if incident.severity_by == "person" or not is_known:
         store.write(session, incident.id, "severity.proposed", now=now, source="alert", **facts)
         return []
     store.write(session, incident.id, "severity.raised.alert", now=now, source="alert", **facts)

@@ -82,7 +82,9 @@ def _waiting(row: Row[Any], channel: str, now: datetime, *, until: datetime) -> 
 def _remember_to_wait(session: Connection, row: Row[Any], until: datetime) -> None:
     p = t.promise
     mine = and_(p.c.id == row.id, p.c.fence == row.fence, IS_DUE)
-    session.execute(update(p).where(mine).values(facts={**row.facts, "not_before": until.isoformat()}))
+    facts = session.execute(select(p.c.facts).where(mine).with_for_update()).scalar()  # as they are by now
+    if facts is not None:
+        session.execute(update(p).where(mine).values(facts={**facts, "not_before": until.isoformat()}))
 
 
 def _was_asked_to_wait(row: Row[Any], now: datetime) -> bool:

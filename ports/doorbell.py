@@ -18,6 +18,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 TIMEOUT = 0.2
+LASTS = 60  # seconds that a bell is worth hearing; the clock rings again for whatever is still due
 REST = 1.0  # after a failed bell nobody waits for a hung Redis again for so long
 ROADS = {  # lane → queue, function
     "intake": ("page", "worker.jobs.take_in"),
@@ -83,6 +84,7 @@ class Doorbell:
             args=(row_id,),
             timeout=600,
             result_ttl=0,
+            ttl=LASTS,
             failure_ttl=3600,
             description=f"{lane} {row_id}",
             pipeline=pipeline,

@@ -90,7 +90,7 @@ class Ticker:
     def run(self, stop: threading.Event, alive: Callable[[], None] = lambda: None) -> None:
         """Tick until `stop` is set. `alive` is called after each pass."""
         self.pulse = alive
-        self.keeper.patience = 0.1
+        self.keeper.go_on_soon()
         self._stand_in = _StandIn()
         threading.Thread(target=self._watch, args=(stop,), name="watchdog", daemon=True).start()
         self._redis.start(stop)
@@ -188,10 +188,10 @@ class Ticker:
             self.doorbell.ring(bells)
 
     def _stand_in_where_needed(self, look: Look) -> None:
-        """Redis is gone, or nobody answers its bell: take in and page from here."""
+        """Redis is gone, or nobody answers its bell: take in, page and act from here."""
         if self._redis.is_down or look.pages_late:
             self._hand_over("page", self._take_in_and_page)
-        if look.acts_orphaned:
+        if self._redis.is_down or look.acts_orphaned:
             self._hand_over("act", lambda: self.keeper.drain("act"))
 
     def _take_in_and_page(self) -> None:

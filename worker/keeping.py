@@ -32,6 +32,8 @@ from worker.trying import Actor, Kind, Seen, Trier
 log = structlog.get_logger("worker.keeping")
 
 PAGE = "page"
+PATIENCE = 0.1  # seconds of a loop: a slow provider must not keep it from the next alert
+POLITENESS = 0.02  # until a page has left; its answer may take half a second, and the next alert does not wait for it
 FRESH = 0.7  # of its first lease: a row that was prepared for longer may be somebody else's before it is sent
 
 
@@ -50,6 +52,7 @@ class Keeper:
     # other four to other channels.
     threads: int = 20
     patience: float = 30.0  # how long `drain` waits for what is under way; it ends by itself without being waited for
+    politeness: float = 30.0  # and `rest`
     pulse: Callable[[], None] = field(default=lambda: None)
     parked: Callable[..., list[Bell]] = opening.parked  # pages a person
     _home: Home | None = field(default=None, init=False, repr=False)
@@ -103,8 +106,12 @@ class Keeper:
             self._go_on(PAGE)
 
     def rest(self) -> None:
-        """Let the threads that are out come home, for as long as we are patient: they would wait for us."""
-        self._at_home().wait_until_idle(self.patience, self.pulse)
+        """Let the threads that have just begun go first: they would wait for us. For their answers nobody waits."""
+        self._at_home().wait_until_idle(self.politeness, self.pulse)
+
+    def go_on_soon(self) -> None:
+        """For a loop with more to do: it waits for no slow provider."""
+        self.patience, self.politeness = PATIENCE, POLITENESS
 
     def observe(self, rows: Iterable[Row[Any]]) -> list[int]:
         """Of dangerous rows whose executor is gone: which can be seen to have happened?"""

@@ -34,7 +34,6 @@ log = structlog.get_logger("worker.listening")
 WORKER_TTL = 30
 LISTEN = 1  # seconds a blocking look at the queue: so often a stop is noticed and the supervisor hears from us
 HUNG = 4  # seconds without an answer: then the connection is dropped and asked for anew
-PATIENCE = 0.1  # a slow provider must not keep the worker from the next alert
 
 
 def run_worker(
@@ -49,13 +48,13 @@ def run_worker(
     """Work until `stop` is set. `alive` is called about once a second, whatever Redis does."""
     part = parts.Part(keeper.database, "worker", f"worker-{lane}-{socket.gethostname()}-{os.getpid()}")
 
-    def pulse() -> None:
+    def pulse() -> None:  # of one that listens: while it waits for Redis, it works no lane
         alive()
         part.worked(lane=lane)
 
     jobs.use(keeper, taker)
     keeper.pulse = taker.pulse = pulse
-    keeper.patience = PATIENCE
+    keeper.go_on_soon()
     while not stop.is_set():
         redis = _connect(redis_url)
         try:
@@ -67,7 +66,7 @@ def run_worker(
             log.exception("worker.failed", lane=lane)
         finally:
             redis.close()
-        pulse()
+        alive()
         stop.wait(0.3)
     keeper.close()
 

@@ -32,6 +32,7 @@ LEASE_A_MEBIBYTE = timedelta(seconds=3)  # and longer for a large body, or a slo
 LONGEST_LEASE = LEASE + 12 * LEASE_A_MEBIBYTE  # one beyond that was written by a clock that was wrong
 TRIES = 3
 GIVE_WAY = 0.02  # seconds until whoever we gave way to is done
+MOST_GIVING_WAY = 50  # times of one lease: by then something is stuck, and whoever takes the rows next says so too
 AT_ONCE = 32  # rows a lease
 ALERTS_TOGETHER = 256  # alerts that one transaction takes in
 BYTES_AT_ONCE = 1 << 18
@@ -156,15 +157,18 @@ class Taker:
     def _take_in(self, rows: Sequence[Row[Any]]) -> int:
         """A short transaction for each group of rows that may be taken at once; how many rows ended."""
         waiting = [self._parse(row) for row in rows]
-        ended = 0
+        ended, gave_way = 0, 0
         while waiting:
             time.sleep(REST[self.database.dialect] if ended else 0)
             together = _together(waiting)
             try:
                 ended += self._take(together)
             except GaveWay:
+                gave_way += 1
+                if gave_way > MOST_GIVING_WAY:
+                    raise
                 time.sleep(GIVE_WAY)
-                continue  # nothing was stored; if it lasts, our lease runs out and the rows are not ours any more
+                continue  # nothing was stored, and the rows are still ours
             except StoreDown:
                 raise
             except Exception as error:

@@ -94,7 +94,7 @@ class Trier:
             return Done(row, Outcome("no", str(error)), tried=False)
         except Exception as error:
             log.exception("promise.prepare_failed", promise_id=row.id, incident_id=row.incident_id, kind=row.kind)
-            return Done(row, Outcome("no", f"{type(error).__name__}: {error}"), tried=False)
+            return Done(row, Outcome("no", f"it could not be prepared: {type(error).__name__}"), tried=True)
         if isinstance(prepared, Ended):
             return Done(row, prepared, tried=False)
         if self.clock.monotonic() > fresh_until:

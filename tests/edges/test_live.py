@@ -119,6 +119,16 @@ def test_a_stream_whose_store_goes_away_ends_and_its_browser_asks_again(desk: De
     assert list(stream) == []
 
 
+def test_while_the_store_is_away_nobody_is_told_that_what_they_see_is_true_now(
+    desk: Desk, viewer: Viewer, watch: Watch
+) -> None:
+    viewer.listen("/i/INC-001/live")
+    eventually(watch.is_current, what="it has looked")
+    desk.house.database.close()
+
+    eventually(lambda: not watch.is_current(), 10, "no beat is given any more")
+
+
 def test_every_reader_gets_the_forms_of_their_own_session(desk: Desk, viewer: Viewer, watch: Watch) -> None:
     ben = sign_in(desk, watch, "ben")
     since = stamp_of(viewer)

@@ -143,15 +143,15 @@ def test_it_keeps_house_a_little_a_pass_until_nothing_is_left(
     assert ticker._house_at > time.monotonic(), "then it rests"
 
 
-def test_without_redis_it_takes_in_and_pages_by_itself(ticker: Ticker, bells: Bells, engine: Engine) -> None:
+def test_without_redis_it_takes_in_pages_and_acts_by_itself(ticker: Ticker, bells: Bells, engine: Engine) -> None:
     bells.answers = False
     receive(engine.database, b"x")
     make(engine.database, "a")
     make(engine.database, "act", lane="act", kind="pull")
 
     ticker.tick()
-    assert sorted(engine.ledger.lines) == ["a#1", "took x"]
-    assert states(engine.database) == {"a": "kept", "act": "due"}
+    assert sorted(engine.ledger.lines) == ["a#1", "act#1", "took x"]
+    assert states(engine.database) == {"a": "kept", "act": "kept"}
     assert bells.rung == []
 
 

@@ -101,6 +101,18 @@ def test_a_merge_is_undone_from_the_other_timeline_too(desk: Desk) -> None:
     desk.news()
 
 
+def test_an_incident_without_alerts_takes_none_along_when_its_merge_is_undone(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.api("POST", "/incidents", title="Customers call", severity="P2", expect=201)
+    desk.does("merge", incident="INC-002", into="INC-001")
+
+    undo(desk, "merged", "INC-002")
+
+    assert desk.incident("INC-002")["alerts"] == []
+    assert len(desk.incident()["alerts"]) == 1
+    desk.news()
+
+
 def test_an_undo_comes_too_late_after_a_day(desk: Desk) -> None:
     two(desk)
     desk.does("merge", incident="INC-002", into="INC-001")
@@ -173,6 +185,20 @@ def test_another_runbook_replaces_the_steps_that_are_not_done(desk: Desk) -> Non
     back = undo(desk, "runbook.changed")
     assert [one["text"] for one in back["steps"]] == [one["text"] for one in before]
     assert back["runbook"] is None
+    desk.news()
+
+
+def test_a_steps_number_is_given_once_so_another_runbook_is_taken_back_whatever_was_done_since(desk: Desk) -> None:
+    desk.alertmanager_says("firing", labels=QUEUE)
+    before = [one["n"] for one in desk.incident()["steps"]]
+    steps = desk.does("runbook", runbook="database-connection-failure", reason="It is the database")["steps"]
+    mine = next(one["n"] for one in steps if one["state"] == "waiting")
+    assert mine > max(before)
+    desk.does(f"steps/{mine}", outcome="done")
+
+    back = undo(desk, "runbook.changed")
+
+    assert [one["n"] for one in back["steps"]] == [*before, mine]
     desk.news()
 
 

@@ -147,6 +147,9 @@ LINKS: dict[str, Any] = {
 INCIDENT: dict[str, Any] = {
     **OUTLINE,
     "summary": maybe("Since 14:30"),
+    "delivery": maybe(
+        17, "Of an incident about deliveries that could not be read: the newest of them, `GET /inbox/{id}`."
+    ),
     "runbook": maybe(
         {
             "name": "checkout-error-rate",
@@ -267,6 +270,7 @@ ENTRY: dict[str, Any] = {
     "text": "Ada has it. Escalation has stopped.",
     "supersedes": maybe(120, "The entry that this one takes back."),
     "undo": Of(False, "Whether it can be taken back."),
+    "delivery": maybe(17, "The delivery that it tells of, where that could not be read: `GET /inbox/{id}`."),
 }
 OWED: dict[str, Any] = {
     "after": "at once",
@@ -311,7 +315,11 @@ SHAPES: dict[str, Any] = {
     "IncidentList": page_of("IncidentInList"),
     "ListedAlert": LISTED_ALERT,
     "AlertList": page_of("ListedAlert", "1767623400000000-17"),
-    "OneAlert": {**LISTED_ALERT, "can_open": True},
+    "OneAlert": {
+        **LISTED_ALERT,
+        "can_open": True,
+        "delivery": maybe(17, "The delivery that named it last: `GET /inbox/{id}`, until it is deleted."),
+    },
     "Timeline": page_of("Entry", 123),
     "Page": {
         "id": 9,
@@ -357,6 +365,25 @@ SHAPES: dict[str, Any] = {
         "bytes": 212,
     },
     "Deliveries": page_of("Delivery"),
+    "OneDelivery": {
+        "id": 17,
+        "source": "alertmanager",
+        "received_at": AT,
+        "state": one_of("unreadable", "ignored", "new", "taken"),
+        "why": Of("The body has no list `alerts`.", "Why it was not taken in; empty where it was, or waits."),
+        "attempts": Of(1, "How often taking it in was tried."),
+        "bytes": Of(23, "Of the whole body."),
+        "body": Of(
+            '{\n  "receiver": "firedoor"\n}',
+            "The first 16 KiB, for reading and not byte for byte: JSON is laid out, and bytes that are not UTF-8 "
+            "(`\\xff`) and characters that can't be seen (`\\x1b`, `\\u202e`) are written as escapes.",
+        ),
+        "cut": Of(False, "Whether the body is longer than what is shown."),
+        "laid_out": Of(True, "Whether it is JSON, and the white space between its parts is ours."),
+        "escaped": Of(0, "How many bytes and characters are written as escapes."),
+        "can_replay": Of(True, "Whether it may be taken in once more."),
+        "links": {"self": "/api/v1/inbox/17", "console": "/inbox/17"},
+    },
     "Simulation": {"alerts": [SIMULATED]},
     "Resumed": {"said": "Hold mode is over. 3 promises go on; 2 open incidents are told so."},
     "ShadowReport": REPORT,

@@ -210,6 +210,10 @@ def _inbox(asked: Asked) -> dict[str, Any]:
     return replaying.put_aside(asked.work.session, limit=limit, cursor=cursor)
 
 
+def _delivery(asked: Asked) -> dict[str, Any]:
+    return replaying.delivery(asked.work.session, asked.path["id"], by=asked.by)
+
+
 def _shadow_report(asked: Asked) -> dict[str, Any]:
     return shadowreport.report(
         asked.work.session,
@@ -235,6 +239,7 @@ READS: Mapping[str, Callable[[Asked], dict[str, Any]]] = {
     "silence_facts": _silence_facts,
     "shadow_report": _shadow_report,
     "inbox": _inbox,
+    "delivery": _delivery,
     "proposals": lambda asked: {"items": mending.proposals(asked.work.session)},
 }
 

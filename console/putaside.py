@@ -1,4 +1,4 @@
-"""What waits for a person beside incidents: deliveries that could not be read, and the end of hold mode."""
+"""What waits for a person beside incidents: deliveries that could not be read, each as it came, and hold mode's end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ MOST = 50
 
 
 def putaside(frame: Frame) -> Blueprint:
-    """`/inbox`: what was put aside, and why."""
+    """`/inbox`: what was put aside, and why; and one delivery, as it came."""
     blueprint = Blueprint("putaside", __name__)
 
     @blueprint.get("/inbox")
     def inbox() -> Response:
         with frame.database.read() as work:
             return put_aside_page(frame, work)
+
+    @blueprint.get("/inbox/<int(max=9223372036854775807):delivery>")
+    def one(delivery: int) -> Response:
+        with frame.database.read() as work:
+            found = replaying.delivery(work.session, delivery, by=frame.actor())
+            return frame.show("console/delivery.html", now=work.now, one=found)
 
     frame.guard_sign_in(blueprint)
     frame.guard_errors(blueprint)

@@ -339,6 +339,14 @@ ROUTES: tuple[Route, ...] = (
         query=(LIMIT, CURSOR),
     ),
     Route(
+        "GET",
+        "/inbox/{id}",
+        "delivery",
+        "Read one delivery: what came, as text, and what became of it",
+        "OneDelivery",
+        needs=NEEDS["read_delivery"],
+    ),
+    Route(
         "POST",
         "/inbox/{id}/replay",
         "replay",

@@ -162,13 +162,17 @@ def replay(delivery: int, as_json: bool) -> None:
 
 
 @click.command("inbox")
+@click.argument("delivery", type=click.IntRange(min=0), required=False)
 @click.option("--limit", type=int, help="How many at most.")
 @click.option("--cursor", help="`next` of the list before.")
 @AS_JSON
-def inbox(as_json: bool, **page: Any) -> None:
-    """List the deliveries that were not taken in, each with why."""
+def inbox(delivery: int | None, as_json: bool, **page: Any) -> None:
+    """List the deliveries that were not taken in, each with why; or show what came with DELIVERY."""
     from firedoor import screen
 
+    if delivery is not None:
+        _show_delivery(delivery, as_json, page)
+        return
     found = remote().get("inbox", **page)
     if as_json:
         screen.as_json(found)
@@ -181,6 +185,20 @@ def inbox(as_json: bool, **page: Any) -> None:
         ],
     )
     say_rest(found, "None: everything that came was taken in.")
+
+
+def _show_delivery(delivery: int, as_json: bool, page: dict[str, Any]) -> None:
+    if any(value is not None for value in page.values()):
+        raise click.UsageError("Nothing was asked: --limit and --cursor are for the list, and not for one delivery.")
+    from firedoor import screen
+
+    found = remote().get("inbox", delivery)
+    if as_json:
+        screen.as_json(found)
+        return
+    from firedoor.sheet import print_delivery
+
+    print_delivery(found)
 
 
 @click.command("incidents")

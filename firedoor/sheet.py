@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from firedoor.screen import moment, say, table
+import click
+
+from firedoor.screen import moment, plain, say, table
 from webhooks.sources import Looked
 
 
@@ -42,6 +44,8 @@ def print_incident(facts: Mapping[str, Any]) -> None:
         say(f"Proposed for `open` in the policy: {facts['proposal']}")
     if facts.get("needs_human"):
         say(f"Needs a human: {facts['needs_human']}")
+    if facts.get("delivery"):
+        say(f"Nobody could read it. See what came: firedoor inbox {facts['delivery']}")
     _print_rows("Steps", ("n", "phase", "state", "text"), [_step(one) for one in facts["steps"]])
     _print_rows(
         "Who must hear",
@@ -55,6 +59,33 @@ def print_incident(facts: Mapping[str, Any]) -> None:
     _print_rows(
         "Alerts", ("id", "status", "title"), [(one["id"], one["status"], one["title"]) for one in facts["alerts"]]
     )
+
+
+def print_delivery(facts: Mapping[str, Any]) -> None:
+    """One delivery: whence, when, what became of it; then what came, its lines as they are."""
+    tries = f"{facts['attempts']} time{'' if facts['attempts'] == 1 else 's'}"
+    rows = [
+        ("Delivery", facts["id"]),
+        ("From", facts["source"]),
+        ("Received", moment(facts["received_at"])),
+        ("State", facts["state"]),
+        ("Why", facts["why"]),
+        ("Tried", tries),
+        ("Size", f"{facts['bytes']:,} bytes"),
+    ]
+    table(("", ""), [row for row in rows if row[1]])
+    say()
+    click.echo(plain(facts["body"]) or "Its body is empty.")  # never wrapped: it is looked at for what exactly came
+    say()
+    if facts["cut"]:
+        say("Only the first 16 KiB are shown. The rest is kept, and taking it in reads all of it.")
+    if facts["laid_out"]:
+        say("It is JSON, laid out for reading: the line breaks are ours, all else is as it came.")
+    if facts["escaped"]:
+        say(f"{facts['escaped']:,} of its bytes or characters can't be shown and are written as escapes:")
+        say("  \\xff is a byte, \\u202e a character.")
+    if facts["can_replay"]:
+        say(f"Mend what the reason names, then take it in once more: firedoor replay {facts['id']}")
 
 
 def _step(one: Mapping[str, Any]) -> tuple[object, ...]:

@@ -12,7 +12,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import affected, changes, containment, hats, hearing, impact, lifecycle, paging, related, store, tables
+from incidents import (
+    affected,
+    changes,
+    containment,
+    hats,
+    hearing,
+    impact,
+    lifecycle,
+    opening,
+    paging,
+    related,
+    store,
+    tables,
+)
 from incidents.alerts import clean_line, runbook_url
 from incidents.book import Book
 from incidents.verbs import VERBS
@@ -48,6 +61,7 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
     return {
         **outline(incident, book),
         "summary": incident.summary,
+        "delivery": unread_delivery(session, incident),
         "runbook": runbook_facts(incident, book),
         "roles": {
             role: {"id": person, "name": paging.person_name(book, person), "label": hats.label(book, role)}
@@ -89,6 +103,16 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
             "console": f"/i/{incident.name}",
         },
     }
+
+
+def unread_delivery(session: Connection, incident: Row[Any]) -> int | None:
+    """Of an incident about deliveries that nobody understands: the newest of them, for a person to read."""
+    if not opening.is_unreadable(incident.group_key):
+        return None
+    e = t.timeline.c
+    newest = select(e.facts).where(e.incident_id == incident.id, e.kind == "opened.unreadable").order_by(e.id.desc())
+    row = session.execute(newest.limit(1)).first()
+    return None if row is None else row.facts.get("inbox_id")
 
 
 def outline(incident: Row[Any], book: Book) -> dict[str, Any]:

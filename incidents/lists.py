@@ -159,7 +159,12 @@ def alert_facts(session: Connection, alert_id: int) -> dict[str, Any]:
     ).first()
     if row is None:
         raise NotFound(f"There is no alert {alert_id}.")
-    return {**briefing.alert_outline(row), "incident": row.incident_name, "can_open": row.incident_name is None}
+    return {
+        **briefing.alert_outline(row),
+        "incident": row.incident_name,
+        "can_open": row.incident_name is None,
+        "delivery": row.inbox_id,
+    }
 
 
 def silence_list(
@@ -309,6 +314,7 @@ def entry_facts(row: Row[Any], superseded: Collection[int] = ()) -> dict[str, An
         "text": row.text,
         "supersedes": row.supersedes,
         "undo": row.kind in mending.UNDO and row.id not in superseded,
+        "delivery": row.facts.get("inbox_id"),
     }
 
 

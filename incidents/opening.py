@@ -20,6 +20,7 @@ from incidents.promises import Bell, make
 from incidents.runbooks import Runbook
 
 t = tables
+UNREADABLE = "unreadable"  # begins the group key of an incident about deliveries that nobody understands
 UNREADABLE_SEVERITY = "P2"  # it may hide anything; on-call hears in five minutes, and reads the raw body
 OLDEST_BEGIN = timedelta(days=30)  # an alert that claims to have begun before that has a broken clock
 INSERT = insert(t.incident).returning(t.incident)  # built once: that costs more than to run it
@@ -194,11 +195,15 @@ def unreadable(session: Connection, *, source: str, inbox_id: int, why: str, boo
     said = {"sender": source, "why": clean_line(why), "inbox_id": inbox_id}
     mode = book.policy.mode_of(source=source, service=None, team=book.policy.team_of(None).team)
     return _open_for_machine(
-        session, key=["unreadable", source], title=f"Unreadable alert from {source}", code="opened.unreadable",
+        session, key=[UNREADABLE, source], title=f"Unreadable alert from {source}", code="opened.unreadable",
         severity=UNREADABLE_SEVERITY, said=said, mode=mode, book=book, now=now,
         summary=f"A delivery of {source} is authentic but could not be understood: {why} "
         f"Its raw body is kept as inbox entry {inbox_id}. Mend the sender or the parser, then replay it.",
     )  # fmt: skip
+
+
+def is_unreadable(group_key: str) -> bool:
+    return group_key.startswith((f'["{UNREADABLE}",', f'["{SHADOW}","{UNREADABLE}",'))
 
 
 def parked(session: Connection, row: Row[Any], *, book: Book, now: datetime) -> list[Bell]:

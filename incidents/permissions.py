@@ -1,6 +1,7 @@
 """Who may do what: four roles, each with all that the one before may, and a team scope. What is not listed is refused.
 
 Reading is open to every role, whatever its teams: in an incident nobody should have to ask what others can see.
+The raw body of a delivery alone needs a role that acts: a sender may have put anything into it.
 Only what an account *does* is bound to its teams.
 """
 
@@ -14,8 +15,8 @@ from incidents.errors import NotAllowed
 VIEWER, RESPONDER, OPERATOR, ADMIN = ROLES = ("viewer", "responder", "operator", "admin")
 
 MEANS = {
-    VIEWER: "sees everything and changes nothing",
-    RESPONDER: "takes incidents, works on them, silences and declares",
+    VIEWER: "sees everything but raw deliveries, and changes nothing",
+    RESPONDER: "takes incidents, works on them, silences, declares and reads raw deliveries",
     OPERATOR: "also pulls levers, takes deliveries in again, ends hold mode and reads the audit",
     ADMIN: "also turns sources live and gives out accounts and tokens",
 }
@@ -27,6 +28,7 @@ NEEDS = {
     "own_tokens": VIEWER,
     "own_password": VIEWER,
     "respond": RESPONDER,  # whatever a form of the console does, unless its page says otherwise
+    "read_delivery": RESPONDER,  # its body, as it came: there may be a secret in it, or what belongs to a customer
     "declare": RESPONDER,
     "open_alert": RESPONDER,
     "silence": RESPONDER,

@@ -1,13 +1,13 @@
-"""Deliveries that could not be read: listed for a person, and taken in once more from their stored bytes."""
+"""Deliveries as a person deals with them: what could not be read is listed, looked at, and taken in once more."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, LargeBinary, func, select, update
 
-from incidents import auditlog, permissions
+from incidents import auditlog, permissions, rawbody
 from incidents.errors import NotFound, Refused
 from incidents.press import Actor
 from incidents.promises import Bell
@@ -17,7 +17,7 @@ PUT_ASIDE = ("unreadable", "ignored")
 
 
 def put_aside(session: Connection, *, limit: int = 50, cursor: str | None = None) -> dict[str, Any]:
-    """Deliveries that wait for a person, the newest first, each with why. Their bytes are shown nowhere."""
+    """Deliveries that wait for a person, the newest first, each with why. Their bytes are for `delivery` to show."""
     i = inbox.c
     before = [i.id < int(cursor)] if cursor else []
     asked = (
@@ -41,6 +41,41 @@ def put_aside(session: Connection, *, limit: int = 50, cursor: str | None = None
             for row in shown
         ],
         "next": str(shown[-1].id) if len(rows) > limit else None,
+    }
+
+
+def delivery(session: Connection, number: int, *, by: Actor) -> dict[str, Any]:
+    """One delivery, whatever became of it, with the beginning of its body as text. Raises NotAllowed or NotFound.
+
+    Its headers are shown nowhere: one of them may prove who the sender is.
+    """
+    permissions.allows(by, "read_delivery")
+    i = inbox.c
+    asked = select(
+        i.id, i.source, i.received_at, i.state, i.error, i.attempts, func.length(i.body).label("size"),
+        func.substr(i.body, 1, rawbody.LIMIT, type_=LargeBinary).label("beginning"),
+    )  # fmt: skip
+    row = session.execute(asked.where(i.id == number)).first()
+    if row is None:
+        raise NotFound(
+            f"There is no delivery {number} in the inbox: none had that number, or its time was over and it was "
+            "deleted. Nothing can be shown. What was made of it is in the alerts and the timeline."
+        )
+    body = rawbody.readable(bytes(row.beginning or b""), row.size)  # of nothing the beginning is NULL in SQLite
+    return {
+        "id": row.id,
+        "source": row.source,
+        "received_at": _iso(row.received_at),
+        "state": row.state,
+        "why": row.error or "",
+        "attempts": row.attempts,
+        "bytes": row.size,
+        "body": body.text,
+        "cut": body.cut,
+        "laid_out": body.laid_out,
+        "escaped": body.escaped,
+        "can_replay": row.state in PUT_ASIDE,
+        "links": {"self": f"/api/v1/inbox/{row.id}", "console": f"/inbox/{row.id}"},
     }
 
 

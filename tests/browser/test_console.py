@@ -185,6 +185,7 @@ def test_every_page_is_accessible_and_fits(site: Site, browser: Browser, scheme:
         "/i/INC-001",
         "/i/INC-001/picture",
         "/alerts/2",
+        "/inbox/1",
         "/runbooks/checkout-error-rate",
         "/search?q=nothing",
         link,

@@ -64,8 +64,10 @@ def test_fifty_payloads_are_inert_on_every_page_that_shows_what_came_from_outsid
         "/alerts/1",
         "/alerts/2",
     ]
+    unread = site.desk.api("GET", "/inbox")["items"][0]["id"]
+    paths += ["/inbox", f"/inbox/{unread}"]
 
-    for path in [*paths, "/inbox", "/i/INC-001?all", "/silences?alert=1", "/shadow", "/wall", "/runbooks"]:
+    for path in [*paths, "/i/INC-001?all", "/silences?alert=1", "/shadow", "/wall", "/runbooks"]:
         page.goto(f"{site.url}{path}")
         _is_inert(page, path)
     page.locator("textarea[name=payload]").fill(pasted)

@@ -99,6 +99,7 @@ def test_an_incident_has_every_key_of_the_document_and_no_other(desk: Desk) -> N
         ("OneAlert", desk.api("GET", "/alerts/1")),
         ("Timeline", desk.api("GET", "/incidents/INC-001/timeline")),
         ("Pages", desk.api("GET", "/incidents/INC-001/pages")),
+        ("OneDelivery", desk.api("GET", "/inbox/1")),
         ("ShadowReport", desk.api("GET", "/shadow/report")),
     ):
         schema = {"$ref": f"#/components/schemas/{name}", "components": told["components"]}

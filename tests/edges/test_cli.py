@@ -278,6 +278,28 @@ def test_a_refusal_is_its_sentence_and_exit_code_1(desk: Desk, at_desk: Shell) -
     assert "unknown or has expired" in at_desk("incidents", code=1).stderr
 
 
+def test_what_nobody_could_read_is_listed_and_looked_at_and_steers_no_terminal(desk: Desk, at_desk: Shell) -> None:
+    desk.post(b'\x1b[31m<b>\x9b {"disk": "\xe2\x80\xaefull"}\0\n\ttail')
+    desk.post(b'{"receiver":"firedoor"}')
+    desk.post(b"x" * (17 * 1024))
+    desk.settle()
+    desk.news()
+
+    assert "unreadable" in at_desk("inbox").stdout
+    assert "firedoor inbox 3" in at_desk("show", "INC-001").stdout
+    told = at_desk("inbox", "1").stdout
+    assert '\\x1b[31m<b>\\x9b {"disk": "\\u202efull"}\\x00\n\ttail\n' in told
+    assert not [one for one in told if not one.isprintable() and one not in "\n\t"]
+    for word in ("alertmanager", "11-21 14:37:00Z", "unreadable", "1 time", "firedoor replay 1", "written as escapes"):
+        assert word in told
+    assert '\n{\n  "receiver": "firedoor"\n}\n' in at_desk("inbox", "2").stdout
+    assert "Only the first 16 KiB are shown" in at_desk("inbox", "3").stdout
+    assert at_desk.json("inbox", "1") == desk.api("GET", "/inbox/1")
+    assert "no delivery 9" in at_desk("inbox", "9", code=1).stderr
+    assert "Nothing was asked" in at_desk("inbox", "1", "--limit", "5", code=2).stderr
+    at_desk("inbox", "one", code=2)
+
+
 def test_an_address_that_is_not_firedoor_is_said(desk: Desk, at_desk: Shell) -> None:
     at_desk.environ["FIREDOOR_URL"] += "/console"
     told = at_desk("incidents", code=3).stderr

@@ -99,7 +99,15 @@ def rows(desk: Desk) -> str:
 
 def addresses(desk: Desk) -> list[str]:
     """Every GET of the URL map, with what there is."""
-    values = {"name": "INC-001", "alert_id": "1", "id": "1", "silence_id": "1", "token": "x", "digest": "x"}
+    values = {
+        "name": "INC-001",
+        "alert_id": "1",
+        "id": "1",
+        "silence_id": "1",
+        "delivery": "1",
+        "token": "x",
+        "digest": "x",
+    }
     found = []
     for rule in desk.client.application.url_map.iter_rules():
         if "GET" in (rule.methods or ()) and not rule.rule.endswith("/live"):

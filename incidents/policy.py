@@ -281,7 +281,7 @@ def _settled(policy: Policy, lookup: Lookup, digest: str) -> Policy:
         secrets[f"{HEARTBEAT}/{name}"] = resolving.secrets(f"heartbeat {name}", beat)
     settled = policy.model_copy(update={"channels": channels, "people": people, "teams": teams})
     settled._digest = digest
-    settled._notes = resolving.notes + _empty_roles(policy)
+    settled._notes = resolving.notes + _empty_roles(policy) + _not_yet(policy)
     settled._secrets = {name: secret for name, secret in secrets.items() if secret}
     return settled
 
@@ -293,6 +293,24 @@ def _empty_roles(policy: Policy) -> list[str]:
     defined = {role for _, roles in places for role in roles}
     empty = [f"{role}{where}" for where, roles in places for role in roles if role in asked and not roles[role]]
     return [f"Nobody is in the role {role}: it hears of nothing." for role in sorted({*empty, *asked - defined})]
+
+
+def _not_yet(policy: Policy) -> list[str]:
+    """What the file says and nothing does yet: whoever wrote it must not wait for it."""
+    organisation = policy.organisation
+    said = [
+        *(f"organisation.{name}_labels" for name in ("severity", "status") if _has_own(organisation, name)),
+        *(f"severities.{code}.repeat" for code, row in policy.severities.items() if row.repeat),
+        *(f"severities.{code}.stand_down" for code, row in policy.severities.items() if row.stand_down == "clock"),
+        *(f"people.{name}.quiet_hours" for name, person in policy.people.items() if person.quiet_hours),
+        *(f"people.{name}.eligible" for name, person in policy.people.items() if person.eligible),
+        *(f"services.{name}.clients" for name, service in policy.services.items() if service.clients),
+    ]
+    return [f"{name} is read, and does nothing yet: a later release does it." for name in said]
+
+
+def _has_own(organisation: Organisation, name: str) -> bool:
+    return bool(getattr(organisation, f"{name}_labels") != "nwire")
 
 
 def _asked(policy: Policy) -> set[str]:

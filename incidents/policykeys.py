@@ -59,8 +59,8 @@ class Organisation(Key):
     id_format: IdFormat = Field(
         default="INC-{seq:03d}", description="How incidents are named: `{seq}` and, if wanted, `{year}`."
     )
-    severity_labels: Labels = Field(default="nwire", description="How severities are shown: a profile or a map.")
-    status_labels: Labels = Field(default="nwire", description="How states are shown: a profile or a map.")
+    severity_labels: Labels = Field(default="nwire", description="How severities are shown (a later release).")
+    status_labels: Labels = Field(default="nwire", description="How states are shown (a later release).")
     role_labels: Labels = Field(default="nwire", description="How roles are shown: a profile or a map.")
 
     @model_validator(mode="after")
@@ -101,14 +101,14 @@ class Severity(Key):
     definition: str = Field(default="", description="When to choose it.")
     hears: tuple[Hears, ...] = Field(default=(), description="Who must hear, and by when.")
     acknowledge_within: Span | None = Field(default=None, description="How long an acknowledgement may take.")
-    repeat: Span | None = Field(default=None, description="How often an unheard page is sent again.")
+    repeat: Span | None = Field(default=None, description="How often an unheard page is sent again (a later release).")
     update_every: Span | None = Field(default=None, description="How often people are owed an update.")
     status_page: Literal["automatic", "manual", "internal_note", "none"] = Field(
         default="none", description="What happens on the status page."
     )
     postmortem: PostmortemClock = Field(default=PostmortemClock(), description="The postmortem's clocks.")
     resolve_after: Span = Field(default=timedelta(minutes=10), description="Clear for this long is resolved.")
-    stand_down: Literal["person", "clock"] = Field(default="person", description="Who ends it; `clock` at P3 only.")
+    stand_down: Literal["person", "clock"] = Field(default="person", description="Who ends it; `clock` comes later.")
 
 
 class Contact(Key):
@@ -122,8 +122,8 @@ class Person(Key):
     name: str = Field(default="", description="The name that others read; the id where it is left out.")
     tz: Zone | None = Field(default=None, description="Their time zone; the organisation's where it is left out.")
     contacts: tuple[Contact, ...] = Field(default=(), description="Where to reach them, first choice first.")
-    quiet_hours: Hours | None = Field(default=None, description="Hours in which a tell waits; a page never does.")
-    eligible: tuple[str, ...] = Field(default=(), description="Hats this person may wear, like `commander`.")
+    quiet_hours: Hours | None = Field(default=None, description="Hours in which a tell waits (a later release).")
+    eligible: tuple[str, ...] = Field(default=(), description="Hats this person may wear (a later release).")
 
 
 class Team(Key):
@@ -146,7 +146,7 @@ class Service(Key):
     deployed_as: tuple[str, ...] = Field(
         default=(), description="Its other names at GitHub, GitLab and Argo CD: a repository, an application."
     )
-    clients: tuple[str, ...] = Field(default=(), description="Who is affected when it breaks.")
+    clients: tuple[str, ...] = Field(default=(), description="Who is affected when it breaks (a later release).")
     depends_on: tuple[str, ...] = Field(default=(), description="Services that it needs.")
     revenue_path: YesNo = Field(default=False, description="Whether money stops when it stops.")
     slo: Slo | None = Field(default=None, description="Its objective.")

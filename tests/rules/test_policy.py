@@ -205,6 +205,25 @@ def test_roles_of_the_shipped_table_may_be_left_out_by_a_small_team() -> None:
     assert "Nobody is in the role product_owner: it hears of nothing." in policy.notes
 
 
+def test_what_is_read_and_does_nothing_yet_says_so() -> None:
+    text = """version: 1
+organisation: {status_labels: alios}
+severities: {P3: {label: annoyance, repeat: 5m}}
+teams: {default: {roles: {oncall: [ada]}}}
+people: {ada: {name: Ada, quiet_hours: "22:00-07:00", contacts: [{channel: log}]}}
+services: {shop: {clients: [Acme]}}
+"""
+    notes = load_policy(text, "firedoor.yaml", lookup=lambda _: None).notes
+
+    said = [note.partition(" is read")[0] for note in notes if "does nothing yet" in note]
+    assert said == [
+        "organisation.status_labels",
+        "severities.P3.repeat",
+        "people.ada.quiet_hours",
+        "services.shop.clients",
+    ]
+
+
 @pytest.mark.parametrize(
     ("label", "severity", "decide", "wait"),
     [

@@ -97,9 +97,12 @@ class _Record:
             alerts = session.execute(select(alert.c.labels, alert.c.incident_id)).all()
             self.incident_ids = [row.id for row in session.execute(select(incident.c.id))]
             self.unread = list(session.execute(select(inbox.c.id, inbox.c.state).where(inbox.c.state != "taken")))
-            lost = select(promise.c.key).join(attempt).where(attempt.c.detail == "the lease ran out")
-            leases_lost = list(session.scalars(lost))
-            self.leases_lost, self.lost_leases = len(leases_lost), set(leases_lost)
+            lost = select(promise.c.key, attempt.c.started_at).join(attempt)
+            leases_lost = session.execute(lost.where(attempt.c.detail == "the lease ran out")).all()
+        self.leases_lost = len(leases_lost)
+        self.lost_leases: dict[str, list[float]] = defaultdict(list)  # key → when each try began whose end nobody told
+        for row in leases_lost:
+            self.lost_leases[row.key].append(row.started_at.timestamp())
         self.incident_of = {row.labels["case"]: row.incident_id for row in alerts if "case" in row.labels}
 
     def undone(self) -> str:
@@ -175,10 +178,14 @@ def _doubles_are_explained(record: _Record, verdict: Verdict) -> None:
 
 
 def _was_interrupted(effect: Effect, record: _Record) -> bool:
-    """Whether a sender or the store's lock holder was stopped between this effect and its row."""
+    """Whether a sender or the store's lock holder was stopped between the begin of this try and its row.
+
+    A request may lie at a starved provider for a while: its sender can be gone before the effect happens.
+    """
+    began = max((one for one in record.lost_leases[effect.key] if one <= effect.at), default=effect.at)
     known_at = (effect.answered_at or effect.at + SENDERS_PATIENCE) + SETTLED_WITHIN * record.slack
     stops = [fault for fault in record.faults if fault.what in ("kill", "freeze")]
-    return any(fault.at - 0.05 <= known_at and effect.at <= fault.until + 0.05 for fault in stops)
+    return any(fault.at - 0.05 <= known_at and began <= fault.until + 0.05 for fault in stops)
 
 
 def _when(effect: Effect, record: _Record) -> str:

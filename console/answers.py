@@ -136,6 +136,7 @@ DEADLINE: dict[str, Any] = {
     "kind": "deadline",
     "what": "leadership must have heard",
     "due_at": "2026-01-05T14:45:00.000Z",
+    "overdue": Of(False, "Whether it should have happened by now: the engine is late with it."),
 }
 RELATED: dict[str, Any] = {"id": "INC-041", "title": "The database is down"}
 LINKS: dict[str, Any] = {
@@ -189,6 +190,7 @@ INCIDENT: dict[str, Any] = {
         "customers": "Customers in Europe",
         "customers_said_at": maybe(AT, "When that was said last, where no alert that fires says it now."),
         "who_has_it": "Ada has it since 14:39 UTC",
+        "taken_via": Of("link", "By which link or app they took it; empty once they did something in Firedoor itself."),
         "since": maybe(AT),
         "who_knows": ["On-call"],
     },
@@ -266,7 +268,9 @@ ENTRY: dict[str, Any] = {
     "kind": "acknowledged",
     "actor": "ada",
     "hat": maybe("commander"),
-    "source": Of("console", "By which way in: console, api, cli, link, slack, pagerduty; alert, job."),
+    "source": Of(
+        "console", "By which way in: console, api, cli, link, slack, pagerduty, a channel's name; alert, job."
+    ),
     "text": "Ada has it. Escalation has stopped.",
     "supersedes": maybe(120, "The entry that this one takes back."),
     "undo": Of(False, "Whether it can be taken back."),

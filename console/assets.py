@@ -30,7 +30,7 @@ BELOW = "vendor/pico.classless.min.css"
 FILES = {
     "console.css": (STYLE, (BELOW, "tokens.css", "components.css", "frame.css", "pages.css", "live.css")),
     "incident.css": (STYLE, ("incident.css",)),
-    "console.js": (SCRIPT, ("console.js",)),
+    "console.js": (SCRIPT, ("console.js", "pressing.js")),
     "live.js": (SCRIPT, ("live.js",)),
     **{f"icon{tone}.svg": (PICTURE, (f"icon{tone}.svg",)) for tone in ("", "-P0", "-P1", "-P2", "-P3")},
 }

@@ -82,12 +82,13 @@ def may_take_back(facts: Mapping[str, Any], person: str, now: datetime) -> str:
 
 
 def shown_entry(entry: Mapping[str, Any], book: Book) -> dict[str, Any]:
-    """An entry of the timeline: whose it is, its lane, and whether it was written down later."""
+    """An entry of the timeline: whose it is, by which link or app, its lane, and whether it was written down later."""
     late = read_time(entry["entered_at"]) - read_time(entry["at"]) > WRITTEN_LATER
     return {
         **entry,
         "machine": entry["actor"] == "firedoor",
         "name": name_of(book, entry["actor"]),
+        "way": "" if entry["source"] in lanes.OWN_WAYS else entry["source"],
         "lane": lanes.lane_of(entry["kind"]),
         "typed": entry["kind"] in quickadd.KINDS,
         "entered_late": late,
@@ -95,14 +96,14 @@ def shown_entry(entry: Mapping[str, Any], book: Book) -> dict[str, Any]:
 
 
 def rail(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What falls due, soonest first, and before it what is overdue: audiences that have not heard in time."""
-    overdue = [
+    """What falls due, soonest first, and before it what is overdue: who has not heard, what the engine is late with."""
+    unheard = [
         {"what": f"{one['label']} has not heard", "due_at": one["due_at"], "overdue": True}
         for one in shown["hearing"]
         if one["state"] in ("late", "missed")
     ]
-    coming = [{**one, "overdue": False} for one in shown["deadlines"]]
-    return sorted([*overdue, *coming], key=lambda one: str(one["due_at"]))
+    waiting = [one for one in shown["deadlines"] if not (one["overdue"] and one["kind"] == "deadline")]  # said already
+    return sorted([*unheard, *waiting], key=lambda one: (not one["overdue"], str(one["due_at"])))
 
 
 def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:

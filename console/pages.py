@@ -74,6 +74,7 @@ def incident_answer(
         show=shown.lane,
         order=order,
         older=bool(shown.before),
+        opened=shown.entry,
         earlier=min(entry["id"] for entry in timeline) if len(timeline) == MOST_ENTRIES else 0,
         **incident_page(
             facts,
@@ -90,6 +91,7 @@ class Asked(NamedTuple):
 
     lane: str
     before: int  # 0: up to the newest
+    entry: int = 0  # the one that was opened: it says its time in full
 
 
 def asked_of_the_timeline() -> Asked:
@@ -97,7 +99,7 @@ def asked_of_the_timeline() -> Asked:
     lane = request.args.get("show", "")
     before = next((int(text) for text in _numbers("before")), 0)
     entry = next((int(text) for text in _numbers("entry")), 0)
-    return Asked(lane if lane in lanes.LABELS else "", before or (entry + 1 if entry else 0))
+    return Asked(lane if lane in lanes.LABELS else "", before or (entry + 1 if entry else 0), entry)
 
 
 def _numbers(name: str) -> list[str]:

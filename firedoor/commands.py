@@ -304,6 +304,7 @@ def show(incident: str, as_json: bool) -> None:
 def timeline(incident: str, after: int | None, as_json: bool) -> None:
     """Show what happened, the oldest first."""
     from firedoor import screen
+    from firedoor.sheet import said
 
     found = remote().get("incidents", incident, "timeline", after=after)
     if as_json:
@@ -311,7 +312,7 @@ def timeline(incident: str, after: int | None, as_json: bool) -> None:
         return
     screen.table(
         ("entry", "at", "by", "what"),
-        [(one["id"], screen.moment(one["at"]), one["actor"], one["text"]) for one in found["items"]],
+        [(one["id"], screen.moment(one["at"]), one["actor"], said(one)) for one in found["items"]],
     )
     if found.get("next"):
         screen.say(f"There is more: firedoor timeline {incident} --after {found['next']}")

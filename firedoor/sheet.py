@@ -8,7 +8,10 @@ from typing import Any
 import click
 
 from firedoor.screen import moment, plain, say, table
+from incidents.lanes import OWN_WAYS
 from webhooks.sources import Looked
+
+WAYS = {"link": "by the link sent to {}", "slack": "in Slack", "pagerduty": "in PagerDuty"}
 
 
 def print_incident(facts: Mapping[str, Any]) -> None:
@@ -23,7 +26,7 @@ def print_incident(facts: Mapping[str, Any]) -> None:
         [
             ("What broke", head["what"]),
             ("Customers", head["customers"] or "nobody has said yet"),
-            ("Who has it", head["who_has_it"] or "nobody"),
+            ("Who has it", holder(facts)),
             ("Since", moment(head["since"])),
             ("Who knows", knows),
         ],
@@ -55,7 +58,7 @@ def print_incident(facts: Mapping[str, Any]) -> None:
             for one in facts["hearing"]
         ],
     )
-    _print_rows("By itself", ("at", "what"), [(moment(one["due_at"]), one["what"]) for one in facts["deadlines"]])
+    _print_rows("By itself", ("at", "what"), [(moment(one["due_at"]), owed(one)) for one in facts["deadlines"]])
     _print_rows(
         "Alerts", ("id", "status", "title"), [(one["id"], one["status"], one["title"]) for one in facts["alerts"]]
     )
@@ -86,6 +89,28 @@ def print_delivery(facts: Mapping[str, Any]) -> None:
         say("  \\xff is a byte, \\u202e a character.")
     if facts["can_replay"]:
         say(f"Mend what the reason names, then take it in once more: firedoor replay {facts['id']}")
+
+
+def said(entry: Mapping[str, Any]) -> str:
+    """An entry of the timeline; what was pressed outside of Firedoor says by which link or app."""
+    return f"{entry['text']}{_way(entry['source'], entry['actor'])}"
+
+
+def holder(facts: Mapping[str, Any]) -> str:
+    """Who has it, and by which link or app where nothing else proves it."""
+    who = facts["header"]["who_has_it"]
+    return f"{who}{_way(facts['header']['taken_via'], facts['taken_by']['name'])}" if who else "nobody"
+
+
+def _way(source: str, person: str) -> str:
+    if not source or source in OWN_WAYS:
+        return ""
+    return f" ({WAYS.get(source, f'by the receipt of {source}').format(person)})"
+
+
+def owed(one: Mapping[str, Any]) -> str:
+    """What happens by itself; what should have happened by now says so."""
+    return f"{one['what']} (overdue)" if one["overdue"] else str(one["what"])
 
 
 def _step(one: Mapping[str, Any]) -> tuple[object, ...]:

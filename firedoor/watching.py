@@ -59,7 +59,7 @@ def looking_at(incident: str) -> Look:
 
 def _show_once(facts: dict[str, Any], entries: list[dict[str, Any]], *, as_json: bool) -> None:
     from firedoor import screen
-    from firedoor.sheet import print_incident
+    from firedoor.sheet import print_incident, said
 
     if as_json:
         screen.as_json({"incident": facts, "timeline": entries})
@@ -67,7 +67,7 @@ def _show_once(facts: dict[str, Any], entries: list[dict[str, Any]], *, as_json:
     print_incident(facts)
     screen.say()
     screen.say("Lately:")
-    screen.table(("at", "what"), [(screen.moment(one["at"]), one["text"]) for one in entries[-SHOWN:]])
+    screen.table(("at", "what"), [(screen.moment(one["at"]), said(one)) for one in entries[-SHOWN:]])
 
 
 # --- a line an entry ---
@@ -98,11 +98,12 @@ def _follow(facts: dict[str, Any], entries: list[dict[str, Any]], look: Look, *,
 
 def _line(entry: dict[str, Any], *, as_json: bool) -> None:
     from firedoor import screen
+    from firedoor.sheet import said
 
     if as_json:
         screen.as_json(entry, indent=None)
     else:
-        screen.say(f"{screen.moment(entry['at'])}  {entry['text']}")
+        screen.say(f"{screen.moment(entry['at'])}  {said(entry)}")
 
 
 def _look_again(look: Look) -> Any:
@@ -151,6 +152,7 @@ def picture(facts: dict[str, Any], entries: list[dict[str, Any]], *, away: str =
     from rich.text import Text
 
     from firedoor import screen
+    from firedoor.sheet import holder, owed, said
 
     head = facts["header"]
     waits = facts["deadlines"][:3]
@@ -159,15 +161,15 @@ def picture(facts: dict[str, Any], entries: list[dict[str, Any]], *, away: str =
         Text(f"Stale: {away}" if away else "Live. Ctrl-C leaves; nothing is changed by watching.", style="dim"),
         screen.grid(
             [
-                ("Who has it", head["who_has_it"] or "nobody"),
+                ("Who has it", holder(facts)),
                 ("Customers", head["customers"] or "nobody has said yet"),
                 ("Who knows", ", ".join(head["who_knows"]) or "nobody yet"),
                 ("Next", facts["next"]["action"]),
-                *[("By itself", f"{screen.moment(one['due_at'])} {one['what']}") for one in waits],
+                *[("By itself", f"{screen.moment(one['due_at'])} {owed(one)}") for one in waits],
             ]
         ),
         Text(""),
-        screen.grid([(screen.moment(one["at"]), one["text"]) for one in reversed(entries)]),
+        screen.grid([(screen.moment(one["at"]), said(one)) for one in reversed(entries)]),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -19,6 +19,7 @@ from incidents import (
     hats,
     hearing,
     impact,
+    lanes,
     lifecycle,
     opening,
     paging,
@@ -37,6 +38,7 @@ MILESTONES = (
 )  # fmt: skip
 VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]+)")  # of a command: whoever runs it sets it first
 MOST = 200  # rows a list answers at once
+LATE_AFTER = timedelta(seconds=5)  # until then the engine is only about to take it in hand
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -90,6 +92,7 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
             "customers": customers.text,
             "customers_said_at": iso(customers.said_at),
             "who_has_it": who_has_it(incident, book),
+            "taken_via": taken_via(session, incident),
             "since": iso(incident.began_at),
             "who_knows": [one["label"] for one in heard if one["state"] == "heard"],
         },
@@ -180,6 +183,16 @@ def who_has_it(incident: Row[Any], book: Book) -> str:
     if not incident.taken_by:
         return ""
     return f"{paging.person_name(book, incident.taken_by)} has it since {incident.taken_at:%H:%M} UTC"
+
+
+def taken_via(session: Connection, incident: Row[Any]) -> str:
+    """By which link or app the holder took it, while nothing that they did in Firedoor itself stands beside that."""
+    if not incident.taken_by:
+        return ""
+    e = t.timeline
+    mine = (e.c.incident_id == incident.id, e.c.actor == incident.taken_by, e.c.entered_at >= incident.taken_at)
+    ways = session.scalars(select(e.c.source).where(*mine).order_by(e.c.id)).all()
+    return ways[0] if ways and not set(ways) & set(lanes.OWN_WAYS) else ""
 
 
 def runbook_facts(incident: Row[Any], book: Book) -> dict[str, Any] | None:
@@ -299,16 +312,19 @@ def _attempts(session: Connection, incident: Row[Any]) -> dict[str, list[dict[st
 
 
 def deadlines(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[dict[str, Any]]:
-    """What happens by itself next, soonest first."""
+    """What happens by itself next, soonest first: what the engine is late with stands on top."""
     waiting = store.due_promises(session, incident.id, ("deadline", "escalate", "hold", "still_on_it", "tell", "page"))
-    found = []
-    for row in waiting:
-        if row.held or row.round != incident.round or row.due_at <= now:
-            continue
-        what = deadline_words(row, book)
-        if what:
-            found.append({"kind": row.kind, "what": what, "due_at": iso(row.due_at)})
-    return found[:10]
+    found = [deadline_facts(row, book, now) for row in waiting if row.round == incident.round]
+    return sorted([one for one in found if one], key=lambda one: str(one["due_at"]))[:10]
+
+
+def deadline_facts(row: Row[Any], book: Book, now: datetime) -> dict[str, Any] | None:
+    """A promise that waits, and whether it is overdue; None where it is held, or is being taken in hand right now."""
+    at = max(row.due_at, row.next_try_at)  # what failed once is owed at its next try
+    late, what = now - at, deadline_words(row, book)
+    if row.held or not what or timedelta(0) <= late <= LATE_AFTER:
+        return None
+    return {"kind": row.kind, "what": what, "due_at": iso(at), "overdue": late > LATE_AFTER}
 
 
 def deadline_words(row: Row[Any], book: Book) -> str:

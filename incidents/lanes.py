@@ -12,6 +12,8 @@ LABELS = {
     COMMS: "Who hears",
     SYSTEM: "System",
 }
+# By which an entry comes from Firedoor itself; every other source answered a message outside of it.
+OWN_WAYS = ("console", "api", "cli", "job", "alert")
 # The first part of an entry's kind → its lane; whatever is not named is the machine's.
 LANES = {
     **dict.fromkeys(("fired", "joined", "cleared", "signal", "held", "silenced", "asked", "suspect"), SIGNAL),

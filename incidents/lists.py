@@ -103,18 +103,17 @@ def _soonest(session: Connection, ids: Sequence[int], *, book: Book, now: dateti
     p = t.promise
     rows = session.execute(
         select(p)
-        .where(p.c.incident_id.in_(ids), p.c.state == "due", p.c.held.is_(False), p.c.due_at > now)
+        .where(p.c.incident_id.in_(ids), p.c.state == "due", p.c.held.is_(False))
         .where(p.c.kind.in_(("deadline", "escalate", "hold", "still_on_it", "page")))
-        .order_by(p.c.due_at.desc(), p.c.id.desc())
+        .order_by(p.c.id)
     )
-    return {
-        row.incident_id: {
-            "kind": row.kind,
-            "what": briefing.deadline_words(row, book),
-            "due_at": briefing.iso(row.due_at),
-        }
-        for row in rows
-    }
+    soonest: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        one = briefing.deadline_facts(row, book, now)
+        known = soonest.get(row.incident_id)
+        if one and (known is None or one["due_at"] < known["due_at"]):
+            soonest[row.incident_id] = one
+    return soonest
 
 
 def alert_list(

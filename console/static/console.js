@@ -1,5 +1,5 @@
-// The pages work without this file. It keeps ages and countdowns moving, stops a double press, fetches the page again
-// now and then while nobody is typing, choosing or reading an opened part, and lets single keys work.
+// The pages work without this file. It keeps ages and countdowns moving, fetches the page again now and then while
+// nobody is typing, choosing or reading an opened part, and lets single keys work.
 "use strict";
 (function () {
   var shown = Date.parse(document.body.dataset.now), loaded = performance.now(), touched = 0;
@@ -29,7 +29,7 @@
   }
   function busy() {
     var at = document.activeElement;
-    return document.hidden || (at && at !== document.body) || Date.now() - touched < 5000 ||
+    return document.hidden || !navigator.onLine || (at && at !== document.body) || Date.now() - touched < 5000 ||
       !window.getSelection().isCollapsed || document.querySelector("main details[open]") ||
       Array.prototype.some.call(document.querySelectorAll("textarea, input[type=text]"), function (field) {
         return field.value !== field.defaultValue;
@@ -38,11 +38,6 @@
   ["pointerdown", "keydown", "scroll"].forEach(function (kind) {
     addEventListener(kind, function () { touched = Date.now(); }, { passive: true });
   });
-  addEventListener("submit", function (event) {
-    if (event.target.dataset.sent) event.preventDefault();
-    event.target.dataset.sent = "yes";
-  });
-  addEventListener("pageshow", function (event) { if (event.persisted) location.reload(); });
   function keepZone() { // the server writes the times: it needs the viewer's zone, unless one was chosen
     var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     if (zone && !document.body.dataset.zone) {

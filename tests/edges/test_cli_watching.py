@@ -7,6 +7,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,22 @@ def test_once_it_shows_the_incident_and_what_happened_lately(desk: Desk, typed: 
     assert "Lately:" in told
     assert answer["incident"]["id"] == "INC-001"
     assert [one["kind"] for one in answer["timeline"]] == desk.kinds()
+
+
+def test_a_press_by_a_link_looks_like_one(desk: Desk, typed: Typed) -> None:
+    desk.alertmanager_says("firing")
+    desk.press("ada", "acknowledge")
+
+    for told in (typed("watch", "INC-001", "--once").stdout, typed("timeline", "INC-001").stdout):
+        assert "by the link sent to ada" in " ".join(told.split())
+    assert "(by the link sent to Ada)" in " ".join(typed("show", "INC-001").stdout.split())
+
+
+def test_what_is_overdue_says_so(desk: Desk, typed: Typed) -> None:
+    desk.alertmanager_says("firing")
+    desk.clock.set(desk.clock.now() + timedelta(minutes=4, seconds=40))
+
+    assert "pages Ben (overdue)" in typed("show", "INC-001").stdout
 
 
 def test_without_a_terminal_each_entry_is_a_line_until_the_incident_is_over(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -194,3 +195,75 @@ def test_every_page_says_in_its_title_how_many_are_open_and_the_worst(desk: Desk
     read = client.get("/alerts").get_data(as_text=True)
     assert "<title>(1 · P1) Alerts" in read
     assert "icon-P1.svg" in read
+
+
+def header_of(client: FlaskClient) -> str:
+    page = client.get("/i/INC-001").get_data(as_text=True)
+    found = re.search(r'<section class="head.*?</section>', page, re.DOTALL)
+    assert found
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", found[0])))
+
+
+def test_a_press_by_a_link_looks_like_one_until_its_person_does_something_here(desk: Desk) -> None:
+    client = signed_in(desk)
+    desk.alertmanager_says("firing", labels=CHECKOUT)
+    desk.press("ada", "acknowledge")
+
+    assert "Ada has it. Escalation has stopped. by the link sent to Ada" in words(client, "/i/INC-001")
+    assert re.search(r"Ada has it since 14:37 +by the link sent to Ada", header_of(client))
+    assert desk.incident()["header"]["taken_via"] == "link"
+
+    desk.does("notes", text="I am at my desk")
+    assert "Ada has it. Escalation has stopped. by the link sent to Ada" in words(client, "/i/INC-001")
+    assert "by the link" not in header_of(client)
+    assert desk.incident()["header"]["taken_via"] == ""
+
+
+def test_a_press_in_the_console_says_nothing_of_links(desk: Desk) -> None:
+    client = signed_in(desk)
+    desk.alertmanager_says("firing", labels=CHECKOUT)
+    client.post("/i/INC-001/acknowledge", data={"csrf": csrf_of(client)})
+
+    assert "Ada has it since" in header_of(client)
+    assert "by the link" not in header_of(client) + words(client, "/i/INC-001")
+
+
+def test_what_the_engine_is_late_with_stays_on_top_of_the_timers(desk: Desk) -> None:
+    client = signed_in(desk)
+    desk.alertmanager_says("firing", labels=CHECKOUT)
+    began = desk.clock.now()
+    assert "pages Ben" in words(client, "/i/INC-001")
+
+    desk.clock.set(began + timedelta(minutes=4, seconds=3))  # and no clock of Firedoor's keeps anything
+    assert "pages Ben" not in words(client, "/i/INC-001"), "it is only about to leave"
+
+    desk.clock.set(began + timedelta(minutes=4, seconds=40))
+    timers = words(client, "/i/INC-001").partition("Timers")[2]
+    assert timers.index("40 s late pages Ben") < timers.index(" in ")
+    assert "pages Ben 40 s late" in words(client, "/")
+    assert {"what": "pages Ben", "overdue": True}.items() <= desk.incident()["deadlines"][0].items()
+
+    assert "pages Ben" not in words(client, "/i/INC-001")
+
+
+def test_an_audience_that_did_not_hear_is_overdue_once(desk: Desk) -> None:
+    client = signed_in(desk)
+    desk.alertmanager_says("firing", labels=CHECKOUT)
+    desk.clock.set(desk.clock.now() + timedelta(minutes=5, seconds=40))
+
+    timers = words(client, "/i/INC-001").partition("Timers")[2].partition("Steps")[0]
+    assert timers.count("has not heard") == 2
+    assert "must have heard" not in timers.partition(" in ")[0]
+
+
+def test_a_time_can_be_read_in_full_without_hovering(desk: Desk) -> None:
+    client = signed_in(desk)
+    desk.alertmanager_says("firing", labels=CHECKOUT)
+    client.set_cookie("firedoor-zone", "Asia/Tokyo")
+    page = client.get("/i/INC-001").get_data(as_text=True)
+    entry = re.search(r'href="(/i/INC-001\?entry=\d+)#t\d+"', page)
+    assert entry
+
+    assert "since 23:37 (UTC+9) / 14:37Z" in header_of(client)
+    assert "2026-11-21T14:37:00.000Z" not in words(client, "/i/INC-001")
+    assert words(client, entry[1]).count("2026-11-21T14:37:00.000Z") == 1

@@ -40,21 +40,32 @@ def related_facts(session: Connection, incident: Row[Any]) -> dict[str, Any]:
 def before(session: Connection, incident: Row[Any]) -> list[Earlier]:
     """The one that it recurs from, and the newest others of its key that ended before it was opened."""
     i, s = t.incident.c, t.step.c
-    of_its_key = select(i.id).where(i.group_key == incident.group_key, i.status.in_((STOOD_DOWN, CLOSED)))
-    chosen = of_its_key.where(i.id < incident.id, i.id != (incident.parent_id or 0)).order_by(i.id.desc())
-    ids = [*session.execute(chosen.limit(MOST_BEFORE)).scalars(), *([incident.parent_id] if incident.parent_id else [])]
+    ids = [*_newest_before(session, incident), *([incident.parent_id] if incident.parent_id else [])]
     if not ids:
         return []
-    columns = (i.id, i.name, i.title, i.status, i.closed_reason, i.stood_down_at, i.closed_at)
-    done = select(s.incident_id, s.n, s.phase, s.text).where(
-        s.incident_id.in_(ids), s.state == "done", s.phase.in_(HELPS)
-    )
+    columns = [i.id, i.name, i.title, i.status, i.closed_reason, i.stood_down_at, i.closed_at]
+    told = [s.incident_id, s.n, s.phase, s.text]
+    done = select(*told).where(s.incident_id.in_(ids), s.state == "done", s.phase.in_(HELPS))
     worked: dict[int, list[Row[Any]]] = {}
     for step in session.execute(done.order_by(s.n)):
         worked.setdefault(step.incident_id, []).append(step)
     found = session.execute(select(*columns).where(i.id.in_(ids)).order_by(i.id.desc()))
     earlier = [Earlier(row, row.id == incident.parent_id, worked.get(row.id, [])) for row in found]
     return sorted(earlier, key=lambda one: not one.is_parent)
+
+
+def _newest_before(session: Connection, incident: Row[Any]) -> list[int]:
+    """Each of the two in the order of the index, so that a key of many thousands is not read whole."""
+    i = t.incident.c
+    of_its_key = (
+        select(i.id)
+        .where(i.group_key == incident.group_key, i.id < incident.id, i.id != (incident.parent_id or 0))
+        .limit(MOST_BEFORE)
+    )
+    closed = of_its_key.where(i.status == CLOSED, i.closed_at.is_not(None)).order_by(i.closed_at.desc())
+    stood_down = of_its_key.where(i.status == STOOD_DOWN, i.closed_at.is_(None)).order_by(i.id.desc())
+    found = [*session.execute(closed).scalars(), *session.execute(stood_down).scalars()]
+    return sorted(found, reverse=True)[:MOST_BEFORE]
 
 
 def teams(session: Connection, facts: Mapping[str, Any]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
-from console.facts import severities
+from console.facts import severities, to_open
 from console.frame import Frame
 from incidents import lists, needing
 from ports.database import Work
@@ -38,7 +38,7 @@ def alerts_page(frame: Frame, work: Work) -> Response:
         now=work.now,
         filters=filters,
         filtered=bool(given),
-        alerts=found["items"],
+        alerts=to_open(found["items"], frame.actor(), book),
         more=more,
         sources=sorted(book.policy.sources),
         suggestions=needing.suggestions(work.session),
@@ -55,7 +55,7 @@ def alert_answer(frame: Frame, work: Work, alert_id: int, *, status: int = 200, 
         now=work.now,
         status=status,
         refusal=refusal,
-        alert=lists.alert_facts(work.session, alert_id),
+        alert=to_open([lists.alert_facts(work.session, alert_id)], frame.actor(), book)[0],
         severities=severities(book),
         default_severity=list(book.policy.severities)[-1],
     )

@@ -139,6 +139,14 @@ DEADLINE: dict[str, Any] = {
     "overdue": Of(False, "Whether it should have happened by now: the engine is late with it."),
 }
 RELATED: dict[str, Any] = {"id": "INC-041", "title": "The database is down"}
+EARLIER: dict[str, Any] = {
+    "id": "INC-017",
+    "title": "Checkout returns too many errors",
+    "ended_at": maybe(AT, "Null while it is live again."),
+    "how": maybe("stood_down", "Stood_down, or the reason of its closing."),
+    "recurs": Of(True, "Whether this incident recurs from it."),
+    "worked": Of([{"n": 3, "phase": "contain", "text": "Switch the flag checkout_v2 off"}], "Steps marked as done."),
+}
 LINKS: dict[str, Any] = {
     "self": "/api/v1/incidents/INC-042",
     "timeline": "/api/v1/incidents/INC-042/timeline",
@@ -183,6 +191,7 @@ INCIDENT: dict[str, Any] = {
     "hearing": [Named("Audience")],
     "part_of": maybe({**RELATED, "waits": True}),
     "parts": [RELATED],
+    "before": [EARLIER],
     "merged_into": maybe("INC-041"),
     "proposal": maybe('- {when: [alertname="NightlyBackup"], decide: record}', "What a false alarm proposes."),
     "header": {

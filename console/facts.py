@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,8 +11,11 @@ from incidents import hats, lanes, quickadd
 from incidents.book import Book
 from incidents.lifecycle import LIVE, OPEN
 from incidents.oncall import members
+from incidents.permissions import lack
+from incidents.press import Actor
 from incidents.takingback import WITHIN
 from incidents.units import spoken
+from incidents.verbs import VERBS
 
 FAR = timedelta(hours=24)  # from then on a time says more than a countdown
 MILESTONES = (
@@ -38,16 +41,26 @@ QUESTIONS: dict[str, dict[str, Any]] = {
 
 
 def incident_page(
-    facts: Mapping[str, Any], timeline: Sequence[Mapping[str, Any]], *, person: str, book: Book, now: datetime
+    facts: Mapping[str, Any],
+    timeline: Sequence[Mapping[str, Any]],
+    *,
+    by: Actor,
+    others: Mapping[str, str],
+    book: Book,
+    now: datetime,
 ) -> dict[str, Any]:
-    """Everything of the incident page that is not in the shell."""
-    shown = {**facts, **derived(facts, now)}
-    verbs = facts["verbs"]
-    refused = [verb for verb in (*PRESSED_ALONE, *ASKING) if not verbs[verb]["allowed"]]
+    """Everything of the incident page that is not in the shell. `others`: whose the related incidents are."""
+    person = by.person
+    verbs = within_reach(facts["verbs"], by, facts["team"])
+    shown = {**facts, **derived(facts, now), "verbs": verbs}
+    refused = [verb for verb in (*PRESSED_ALONE, *ASKING) if verbs[verb]["why"]]
     nobody_has_it = facts["taken_by"] is None and facts["status"] in OPEN
     return {
         "i": shown,
         "mine": (facts["taken_by"] or {}).get("id") == person,
+        "commands": facts["roles"].get("commander", {}).get("id") == person,
+        "lacks": lack(by, "respond", [facts["team"]]),
+        "foreign": [name for name, team in others.items() if lack(by, "respond", [team])],
         "may_take_back": may_take_back(facts, person, now),
         "step_now": next((step for step in shown["steps"] if step["n"] == facts["next"]["step"]), None),
         "any_waits": any(step["waits"] and not step["may_go_early"] for step in shown["steps"]),
@@ -70,6 +83,14 @@ def incident_page(
         ],
         "severities": severities(book),
         "drafts_wait": any(is_draft(one) for one in shown["hearing"]),
+    }
+
+
+def within_reach(verbs: Mapping[str, Mapping[str, Any]], by: Actor, team: str) -> dict[str, dict[str, Any]]:
+    """The verbs as this account may press them: what would be refused to it is not offered."""
+    return {
+        verb: {**one, "allowed": one["allowed"] and lack(by, verb, [team], needs=VERBS[verb].needs) is None}
+        for verb, one in verbs.items()
     }
 
 
@@ -190,8 +211,19 @@ def everybody(book: Book) -> list[dict[str, str]]:
     return [{"id": person, "name": name_of(book, person)} for person in book.policy.people]
 
 
-def services(book: Book) -> list[dict[str, str]]:
-    return [{"id": name, "name": service.name or name} for name, service in book.policy.services.items()]
+def services(book: Book, by: Actor) -> list[dict[str, str]]:
+    """What this account may declare an incident of; the first stands for a service that nobody knows."""
+    named = [("", ""), *((name, service.name or name) for name, service in book.policy.services.items())]
+    return [{"id": name, "name": said} for name, said in named if not lack(by, "declare", [_team(name, book)])]
+
+
+def to_open(alerts: Iterable[Mapping[str, Any]], by: Actor, book: Book) -> list[dict[str, Any]]:
+    """Alerts that a press would open, each with what this account lacks for it."""
+    return [{**alert, "lacks": lack(by, "open_alert", [_team(alert["service"], book)])} for alert in alerts]
+
+
+def _team(service: str | None, book: Book) -> str:
+    return book.policy.team_of(service or None).team
 
 
 def on_call(book: Book, now: datetime) -> list[dict[str, Any]]:

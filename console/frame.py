@@ -24,7 +24,7 @@ from incidents.accounts import Holder
 from incidents.alerts import Alert
 from incidents.book import Book
 from incidents.errors import Fault, FiredoorError, NotAllowed, NotFound, Refused
-from incidents.permissions import NEEDS, allows, reaches
+from incidents.permissions import NEEDS, allows, lack
 from incidents.verbs import Actor
 from ports.database import Database, StoreDown
 from ports.tokens import new_token
@@ -220,9 +220,9 @@ def served() -> frozenset[str]:
 
 
 def _me(by: Actor) -> dict[str, Any]:
-    """Who looks at the page, and what they may do: a page offers nothing that would be refused by the role."""
-    may = {what: reaches(by.role, needed) for what, needed in NEEDS.items()}
-    return {"id": by.person, "name": by.name, "login": by.login, "role": by.role, "teams": by.teams, "may": may}
+    """Who looks at the page, and what they lack for each deed: what would be refused is said instead of offered."""
+    lacks = {what: lack(by, what) for what in NEEDS}
+    return {"id": by.person, "name": by.name, "login": by.login, "role": by.role, "teams": by.teams, "lacks": lacks}
 
 
 def typed_text() -> str:

@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, request
 
-from console.facts import listed, severities
+from console.facts import listed, severities, to_open
 from console.frame import Frame
 from incidents import lists, needing, roster
 from incidents.book import Book
+from incidents.permissions import lack
 from incidents.stamps import LIST, stamps
 from ports.database import Work
 
@@ -44,8 +45,9 @@ def home(frame: Frame, blueprint: Blueprint) -> None:
 
 def home_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "") -> Response:
     """What needs a human, open incidents worst first, alerts that wait for a person, and what ended lately."""
-    book, session, now = frame.book(), work.session, work.now
+    book, session, now, by = frame.book(), work.session, work.now, frame.actor()
     worst = lists.incident_list(session, filters={"status": "open"}, limit=200, book=book, now=now)
+    needs = needing.needs(session, refused=frame.refused(), book=book, now=now)
     shadowed = lists.incident_list(
         session, filters={"status": "open", "mode": "shadow"}, limit=MOST_SHADOWED, book=book, now=now
     )
@@ -60,12 +62,12 @@ def home_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "")
         refusal=refusal,
         refresh=True,
         live={"url": "/live?page=home", "stamp": stamps(session, [LIST])[LIST]},
-        needs=needing.needs(session, refused=frame.refused(), book=book, now=now),
+        needs=[{**one, "lacks": lack(by, "respond", [one["team"]]) if one["verb"] else None} for one in needs],
         gaps=roster.gaps(book, now),
         open=[listed(item) for item in worst["items"]],
         shadowed=[listed(item) for item in shadowed["items"]],
         recent=[listed(item) for item in ended["items"]],
-        suggested=waiting["items"],
+        suggested=to_open(waiting["items"], by, book),
         more_suggested=waiting["next"] is not None,
         severities=severities(book),
         default_severity=list(book.policy.severities)[-1],

@@ -15,8 +15,10 @@ from console.library import library
 from console.people import people
 from console.rules import rules
 from console.vitals import vitals
-from incidents import briefing, lanes, lists, shadowreport
+from incidents import briefing, lanes, lists, related, shadowreport
 from incidents.lifecycle import LIVE
+from incidents.permissions import lack
+from incidents.policy import DEFAULT_TEAM
 from incidents.stamps import stamp_of
 from incidents.units import duration
 from ports.database import Work
@@ -57,7 +59,7 @@ def incident_answer(
     frame: Frame, work: Work, name: str, *, status: int = 200, refusal: str = "", typed: str = ""
 ) -> Response:
     """The incident's page; after a refused press it says why on top, and keeps what was typed."""
-    book = frame.book()
+    book, by = frame.book(), frame.actor()
     facts = briefing.incident_facts(work.session, name, book=book, now=work.now)
     stamp = stamp_of(work.session, name)
     shown = asked_of_the_timeline()
@@ -79,7 +81,8 @@ def incident_answer(
         **incident_page(
             facts,
             timeline if order == "newest" else timeline[::-1],
-            person=frame.actor().person,
+            by=by,
+            others=related.teams(work.session, facts) if by.teams else {},
             book=book,
             now=work.now,
         ),
@@ -110,21 +113,25 @@ def shadow_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "
     """What shadow would have done, on one screen."""
     asked = request.args.get("since", "")
     since = asked if asked in REPORTS else "7d"
-    found = shadowreport.report(work.session, since=work.now - duration(since), book=frame.book(), now=work.now)
+    book, by = frame.book(), frame.actor()
+    found = shadowreport.report(work.session, since=work.now - duration(since), book=book, now=work.now)
     return frame.show(
-        "console/shadow.html", now=work.now, status=status, refusal=refusal, report=found, since=since, spans=REPORTS
-    )
+        "console/shadow.html", now=work.now, status=status, refusal=refusal, report=found, since=since, spans=REPORTS,
+        in_shadow=[{"name": one, "lacks": shadowreport.lack(by, one, book)} for one in found["in_shadow"]],
+    )  # fmt: skip
 
 
 def declare_page(frame: Frame, now: datetime, typed: Any, *, status: int = 200, refusal: str = "") -> Response:
-    book = frame.book()
+    book, by = frame.book(), frame.actor()
+    known = services(book, by)
     return frame.show(
         "console/declare.html",
         now=now,
         status=status,
         refusal=refusal,
         typed=typed,
-        services=services(book),
+        services=known,
+        lacks=None if known else lack(by, "declare", [DEFAULT_TEAM]),
         severities=severities(book),
         people=everybody(book),
     )

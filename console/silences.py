@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from flask import Blueprint, Response, request
 
 from console.deeds import do
 from console.frame import Frame
-from incidents import lists
+from incidents import lists, silencing
 from incidents.calendar import to_utc
 from incidents.errors import NotFound
 from ports.database import Work
@@ -77,8 +78,8 @@ def list_page(frame: Frame, work: Work, *, typed: dict[str, str], status: int = 
         refusal=refusal,
         typed=typed,
         spans=SPANS,
-        quiet=live["items"],
-        planned=planned["items"],
+        quiet=_to_lift(frame, live["items"]),
+        planned=_to_lift(frame, planned["items"]),
         windows=live["windows"],
         ended=ended["items"],
     )
@@ -86,7 +87,14 @@ def list_page(frame: Frame, work: Work, *, typed: dict[str, str], status: int = 
 
 def silence_page(frame: Frame, work: Work, silence_id: int, *, status: int = 200, refusal: str = "") -> Response:
     facts = lists.silence_facts(work.session, silence_id, book=frame.book(), now=work.now)
-    return frame.show("console/silence.html", now=work.now, status=status, refusal=refusal, silence=facts)
+    silence = _to_lift(frame, [facts])[0]
+    return frame.show("console/silence.html", now=work.now, status=status, refusal=refusal, silence=silence)
+
+
+def _to_lift(frame: Frame, found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Silences, each with what the account lacks to lift it."""
+    book, by = frame.book(), frame.actor()
+    return [{**one, "lacks": silencing.lack(by, one["matchers"], book)} for one in found]
 
 
 def _prefilled(work: Work, alert: str) -> dict[str, str]:

@@ -87,6 +87,7 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
         ],
         "hearing": heard,
         **related.related_facts(session, incident),
+        "before": [earlier_facts(one) for one in related.before(session, incident)],
         "header": {
             "what": what_broke(incident, alerts),
             "customers": customers.text,
@@ -224,6 +225,20 @@ def change_facts(change: Row[Any], is_suspect: bool, incident: Row[Any]) -> dict
         "minutes_before": changes.minutes_before(change, incident),
         "said": changes.sentence(change, incident),
         "suspect": is_suspect,
+    }
+
+
+def earlier_facts(earlier: related.Earlier) -> dict[str, Any]:
+    """An incident that was before: how and when it ended, and what worked."""
+    was = earlier.incident
+    ended = was.status in (lifecycle.STOOD_DOWN, lifecycle.CLOSED)
+    return {
+        "id": was.name,
+        "title": was.title,
+        "ended_at": iso(was.stood_down_at or was.closed_at) if ended else None,
+        "how": (was.closed_reason or was.status) if ended else None,
+        "recurs": earlier.is_parent,
+        "worked": [{"n": step.n, "phase": step.phase, "text": step.text} for step in earlier.worked],
     }
 
 

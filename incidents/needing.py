@@ -107,6 +107,7 @@ def _of_incidents(session: Connection, book: Book, now: datetime) -> Iterator[Ne
                 "severity": incident.severity,
                 "severity_label": briefing.outline(incident, book)["severity_label"],
                 "service": incident.service,
+                "team": incident.team,
                 "due_at": briefing.iso(due),
                 "verb": "acknowledge" if kind == "nobody" else None,
             }
@@ -196,5 +197,6 @@ def suggestions(session: Connection) -> int:
 def _need(kind: str, what: str, why: str, url: str, *, since: datetime | None = None) -> Need:
     return {
         "kind": kind, "what": what, "why": why, "also": [], "url": url, "since": briefing.iso(since), "due_at": None,
-        "incident": None, "title": "", "severity": "", "severity_label": "", "service": None, "verb": None,
+        "incident": None, "title": "", "severity": "", "severity_label": "", "service": None, "team": None,
+        "verb": None,
     }  # fmt: skip

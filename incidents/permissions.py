@@ -8,7 +8,7 @@ Only what an account *does* is bound to its teams.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from incidents.errors import NotAllowed
 
@@ -86,6 +86,25 @@ def within(actor: Acting, teams: Iterable[str]) -> None:
             f"This belongs to team {foreign[0]}, and your account acts for {' and '.join(actor.teams)} alone. "
             "Nothing was changed. You may read it; ask somebody of that team.",
         )
+
+
+class Lack(TypedDict):
+    """What an account lacks for a deed, as plain facts: a page says it where the press would stand."""
+
+    code: str  # of the refusal: permission.role, permission.team
+    needs: str  # the role
+    team: str  # whose it is; empty where it is nobody's alone
+
+
+def lack(actor: Acting, what: str, teams: Iterable[str] = (), *, needs: str | None = None) -> Lack | None:
+    """What the refusal would be about, asked before the press; None where there would be none."""
+    try:
+        allows(actor, what, needs=needs)
+        within(actor, teams)
+    except NotAllowed as refused:
+        foreign = sorted({*teams} - {*actor.teams})
+        return Lack(code=refused.code, needs=needs or NEEDS.get(what, ""), team=foreign[0] if foreign else "")
+    return None
 
 
 def reaches(role: str, needed: str) -> bool:

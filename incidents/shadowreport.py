@@ -171,6 +171,11 @@ def going_live(
     }
 
 
+def lack(by: Actor, name: str, book: Book) -> permissions.Lack | None:
+    """What the account lacks to turn a place live; None where it may."""
+    return permissions.lack(by, "golive", _teams(modes.place(name, book), book))
+
+
 def _teams(place: Place, book: Book) -> tuple[str, ...]:
     """Whose place it is. A source may speak for any team, so it is everybody's."""
     if place.kind == "source":

@@ -14,6 +14,7 @@ from incidents.alerts import Change, clean_line, clean_text
 from incidents.book import Book
 from incidents.conditions import Entry, ask_for_nothing, parse
 from incidents.errors import Malformed, NotAllowed, NotFound, Refused
+from incidents.permissions import Lack
 from incidents.policyvalues import silence_span
 from incidents.promises import Bell, make
 from incidents.units import NotAccepted, duration, spoken
@@ -96,6 +97,16 @@ def _see_that_theirs(by: Actor, entries: Sequence[Entry], book: Book) -> None:
             'Nothing was changed. Name a service of your team: service="checkout".',
         )
     permissions.within(by, (book.policy.team_of(one).team for one in named))
+
+
+def lack(by: Actor, matchers: Sequence[Any], book: Book) -> Lack | None:
+    """What the account lacks to lift a silence of these matchers; None where it may."""
+    lacking = permissions.lack(by, "lift_silence")
+    try:
+        _see_that_theirs(by, silences.read_matchers(matchers), book)
+    except NotAllowed as refused:
+        return lacking or Lack(code=refused.code, needs="", team="")
+    return lacking
 
 
 def _audit(session: Connection, by: Actor, what: str, n: int, *, why: str, facts: Any = None, now: datetime) -> None:

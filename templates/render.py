@@ -18,7 +18,15 @@ from markupsafe import Markup, escape
 from templates.fitting import SHORT, fitted, one_line, plain_ascii
 
 LONGEST_FACT = 500
-_CODE = re.compile(r"`([^`\n]+)`")
+# What of a text is shown as more than text: `code`, a web address in plain ASCII, an incident's name.
+_MARKED = re.compile(
+    r"`(?P<code>[^`\n]+)`"
+    r"|(?<!\w)(?P<link>https?://[^\s<>\"'`\\“”‘’«»]+)"
+    r"|(?<![\w/.-])(?P<incident>INC-[0-9]{1,12})(?![\w-])"
+)
+_LINK = re.compile(r"https?://[A-Za-z0-9\[][!-?A-~]*(?:[/?#][!-~]*)?")  # no `@` before the path: it hides the host
+LONGEST_LINK = 2000
+_OPENS = {")": "(", "]": "[", "}": "{"}
 ENTRY = {"line": "", "incident": "", "severity": "", "service": "", "what": "", "who_has_it": "", "needs_human": ""}
 PURPOSES = (
     "page", "tell", "handed", "digest", "cleared", "stand_down", "leadership", "update", "canary", "bundle",
@@ -199,8 +207,32 @@ def sentence(text: str) -> str:
 
 
 def coded(text: str) -> Markup:
-    """Text for a page, in which `this` is code. It is escaped first: what a sender wrote stays text."""
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text or ""))))  # noqa: S704
+    """Text for a page, in which `this` is code, and addresses and incidents are links; all of it is escaped."""
+    text = text or ""
+    shown, end = Markup(), 0
+    for found in _MARKED.finditer(text):
+        shown += escape(text[end : found.start()]) + _marked(found)
+        end = found.end()
+    return shown + escape(text[end:])
+
+
+def _marked(found: re.Match[str]) -> Markup:
+    if found["code"]:
+        return Markup("<code>{}</code>").format(found["code"])
+    if found["incident"]:
+        return Markup('<a href="/i/{0}">{0}</a>').format(found["incident"])
+    url = _without_what_follows(found["link"])
+    if len(url) > LONGEST_LINK or not _LINK.fullmatch(url):
+        return escape(found["link"])
+    link = Markup('<a href="{0}" rel="noopener noreferrer">{0}</a>').format(url)
+    return link + escape(found["link"][len(url) :])
+
+
+def _without_what_follows(url: str) -> str:
+    """The address without the sentence's own marks at its end; a bracket that it opened itself stays."""
+    while url and (url[-1] in ".,;:!?…" or (url[-1] in ")]}" and url.count(url[-1]) > url.count(_OPENS[url[-1]]))):
+        url = url[:-1]
+    return url
 
 
 def names(people: Iterable[str]) -> str:

@@ -31,6 +31,8 @@ PAYLOADS = (
     "{{ config }}{{ self.__class__ }}", f"--><script>{OWN}</script><!--", f"]]><script>{OWN}</script>",
     f"\u202e<script>{OWN}</script>", f"<noscript><p title=\"</noscript><img src=x onerror={OWN}>\">",
     f"<template><script>{OWN}</script></template>", f"[press](javascript:{OWN})", f"%3Cscript%3E{OWN}%3C/script%3E",
+    f"https://x.example/\" onmouseover=\"{OWN}", f"https://x.example/'><script>{OWN}</script>",
+    f"INC-001\"><img src=x onerror=\"{OWN}\">", f"`https://x.example/` autofocus onfocus={OWN}",
 )  # fmt: skip
 FOREIGN = (
     "img, iframe, object, embed, base, main style, main script, main link, meta[http-equiv=refresh], [onerror], "

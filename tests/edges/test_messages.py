@@ -329,6 +329,9 @@ def test_no_template_has_a_link_or_a_picture_from_elsewhere() -> None:
         assert "://" not in template.read_text(), template
 
 
+A_LINK = '<a href="{0}" rel="noopener noreferrer">{0}</a>'
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -338,8 +341,24 @@ def test_no_template_has_a_link_or_a_picture_from_elsewhere() -> None:
         ("one ` alone", "one ` alone"),
         ("``", "``"),
         ("`two\nlines`", "`two\nlines`"),
+        ("INC-042, as in INC-7.", '<a href="/i/INC-042">INC-042</a>, as in <a href="/i/INC-7">INC-7</a>.'),
+        ("VINC-1 INC-2x a/INC-3 `INC-4`", "VINC-1 INC-2x a/INC-3 <code>INC-4</code>"),
+        ("(see https://a.example/x?y=1&z=2).", f"(see {A_LINK.format('https://a.example/x?y=1&amp;z=2')})."),
+        ("https://a.example/f_(x), or", f"{A_LINK.format('https://a.example/f_(x)')}, or"),
+        ("“https://a.example/x”…", f"“{A_LINK.format('https://a.example/x')}”…"),
+        ("http://[::1]:80/?!", f"{A_LINK.format('http://[::1]:80/')}?!"),
+        ('https://a.example/"onmouseover=x', f"{A_LINK.format('https://a.example/')}&#34;onmouseover=x"),
+        (
+            "javascript:alert(1) data:text/html,x ftp://a.example",
+            "javascript:alert(1) data:text/html,x ftp://a.example",
+        ),
+        ("https://bank.example@evil.example/", "https://bank.example@evil.example/"),
+        ("https://a.example/\u202egpj.exe", "https://a.example/\u202egpj.exe"),
+        ("https://", "https://"),
         ("", ""),
     ],
 )
-def test_code_in_a_text_is_shown_as_code_and_nothing_else_of_it_is_markup(text: str, shown: str) -> None:
+def test_code_addresses_and_incidents_of_a_text_are_shown_as_such_and_nothing_else_is_markup(
+    text: str, shown: str
+) -> None:
     assert coded(text) == shown

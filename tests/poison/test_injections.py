@@ -32,7 +32,7 @@ from incidents.alerts import clean_line, clean_text
 from ports import outgoing
 from ports.clock import SettableClock
 from templates.fitting import one_line
-from templates.render import LONGEST_FACT, PURPOSES, message
+from templates.render import LONGEST_FACT, PURPOSES, coded, message
 from tests.edges.test_channels import Lines
 from tests.fixtures.desk import DATABASE_DOWN, Desk
 from tests.fixtures.signingin import signed_in
@@ -124,6 +124,21 @@ def test_nor_in_messages_of_other_purposes(purpose: str) -> None:
     bare = Skeleton(said(HARMLESS, purpose).html).tags
     for text in ALL[:: len(PURPOSES) + 1]:
         assert Skeleton(said(text, purpose).html).tags == bare, text
+
+
+def test_what_pages_mark_up_of_a_text_is_code_the_web_and_our_own_incidents() -> None:
+    inert = {"code": [], "a": ["href"]}
+    for text in ALL:
+        for place in ("{}", "https://evil.example/{}", "https://{}", "INC-001{}", "`{}`", "javascript:{}"):
+            for one in Skeleton(coded(place.replace("{}", text))).tags:
+                if isinstance(one, tuple):
+                    tag, given = one[0], dict(one[1])
+                    href = given.get("href") or ""
+                    assert [name for name in given if name != "rel"] == inert.get(tag), (place, text)
+                    assert tag == "code" or re.match(r"https?://|/i/INC-\d+$", href), (place, text)
+                    assert not href.startswith("http") or given["rel"] == "noopener noreferrer", (place, text)
+                else:
+                    assert one in ("/a", "/code"), (place, text)
 
 
 # --- what leaves ---

@@ -183,7 +183,7 @@ def test_a_viewer_is_refused_and_led_nowhere_and_a_responder_of_any_team_reads(d
     ben, token = as_role(desk, "responder", "ben", teams=("other",))
     shown = page(ben, "/inbox/1")
     assert "a new version of the sender" in body_on(shown)
-    assert "That needs an operator." in shown
+    assert "This needs the role operator; yours is responder." in shown
     assert "/inbox/1/replay" not in shown
     assert desk.client.get("/api/v1/inbox/1", headers=token).status_code == 200
 

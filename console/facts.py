@@ -52,7 +52,7 @@ def incident_page(
         "step_now": next((step for step in shown["steps"] if step["n"] == facts["next"]["step"]), None),
         "any_waits": any(step["waits"] and not step["may_go_early"] for step in shown["steps"]),
         "timeline": [shown_entry(entry, book) for entry in timeline],
-        "rail": rail(shown),
+        "rail": rail(shown, now),
         "untouched": bool(shown["ended_at"]) and all(one["state"] in ("waiting", "skipped") for one in shown["steps"]),
         "questions": QUESTIONS,
         "asks_impact": verbs["impact"]["allowed"] and not (facts["impact"]["proposed"] or {}).get("certain"),
@@ -69,7 +69,8 @@ def incident_page(
             if one.name != (facts["runbook"] or {}).get("name")
         ],
         "severities": severities(book),
-        "drafts_wait": any(is_draft(one) for one in shown["hearing"]),
+        "drafts_wait": any(one["updates"] == "draft" for one in shown["hearing"]),
+        "next_update": next((one["due_at"] for one in facts["deadlines"] if one["kind"] == "update"), ""),
     }
 
 
@@ -94,14 +95,14 @@ def shown_entry(entry: Mapping[str, Any], book: Book) -> dict[str, Any]:
     }
 
 
-def rail(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What falls due, soonest first, and before it what is overdue: audiences that have not heard in time."""
+def rail(shown: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
+    """What falls due, soonest first, and before it what is overdue: who has not heard in time, an update."""
     overdue = [
         {"what": f"{one['label']} has not heard", "due_at": one["due_at"], "overdue": True}
         for one in shown["hearing"]
         if one["state"] in ("late", "missed")
     ]
-    coming = [{**one, "overdue": False} for one in shown["deadlines"]]
+    coming = [{**one, "overdue": read_time(one["due_at"]) < now} for one in shown["deadlines"]]
     return sorted([*overdue, *coming], key=lambda one: str(one["due_at"]))
 
 
@@ -124,9 +125,7 @@ def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
             {**step, "may_go_early": step["phase"] == "contain" and step["lever"] != "correct_data"}
             for step in facts["steps"]
         ],
-        "hearing": [
-            {**one, "far": read_time(one["due_at"]) - now > FAR, "unsent": is_draft(one)} for one in facts["hearing"]
-        ],
+        "hearing": [{**one, "far": read_time(one["due_at"]) - now > FAR} for one in facts["hearing"]],
     }
 
 
@@ -142,12 +141,6 @@ def first_lever(facts: Mapping[str, Any]) -> str:
         return ""
     levers = (step["text"] for step in facts["steps"] if step["lever"] and step["state"] == "waiting")
     return next(levers, "")
-
-
-def is_draft(audience: Mapping[str, Any]) -> bool:
-    """Whether this audience waits for a draft that the commander may send before it leaves by itself."""
-    unsent = any(person["sent_at"] is None and person["ended"] is None for person in audience["people"])
-    return bool(audience["how"] == "tell" and audience["state"] in ("due", "late", "missed") and unsent)
 
 
 def listed(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import affected, changes, containment, hats, hearing, impact, lifecycle, paging, related, store, tables
+from incidents import (
+    affected,
+    changes,
+    containment,
+    hats,
+    hearing,
+    impact,
+    lifecycle,
+    paging,
+    related,
+    store,
+    tables,
+    telling,
+)
 from incidents.alerts import clean_line, runbook_url
 from incidents.book import Book
 from incidents.verbs import VERBS
@@ -221,7 +234,18 @@ def hearing_facts(session: Connection, incident: Row[Any], *, book: Book, now: d
     for row in store.hearing_rows(session, incident):
         by_audience.setdefault(row.audience, []).append(row)
     tried = _attempts(session, incident)
-    return [_audience(name, rows, tried, book, now) for name, rows in by_audience.items()]
+    word = telling.standing(
+        telling.words_of(session, incident), [row for rows in by_audience.values() for row in rows], now=now
+    )
+    may = lifecycle.is_allowed(incident.status, "updates")[0]
+    return [
+        {**_audience(name, rows, tried, book, now), **_word_to(*word.get(name, ("", None)), may)}
+        for name, rows in by_audience.items()
+    ]
+
+
+def _word_to(sends: str, told_at: datetime | None, may: bool) -> dict[str, Any]:
+    return {"updates": sends if may else "", "told_at": iso(told_at)}
 
 
 def _audience(
@@ -275,7 +299,7 @@ def _attempts(session: Connection, incident: Row[Any]) -> dict[str, list[dict[st
 
 
 def deadlines(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[dict[str, Any]]:
-    """What happens by itself next, soonest first."""
+    """What falls due next, soonest first: what happens by itself, and the update that people owe, even late."""
     waiting = store.due_promises(session, incident.id, ("deadline", "escalate", "hold", "still_on_it", "tell", "page"))
     found = []
     for row in waiting:
@@ -284,7 +308,16 @@ def deadlines(session: Connection, incident: Row[Any], *, book: Book, now: datet
         what = deadline_words(row, book)
         if what:
             found.append({"kind": row.kind, "what": what, "due_at": iso(row.due_at)})
-    return found[:10]
+    return sorted([*found[:10], *_update_owed(session, incident)], key=lambda one: str(one["due_at"]))
+
+
+def _update_owed(session: Connection, incident: Row[Any]) -> list[dict[str, Any]]:
+    every = telling.every_of(incident)
+    if every is None or incident.status not in lifecycle.OPEN:
+        return []
+    told, spoke = telling.last_told(session, [incident.id]), telling.last_spoke(session, [incident.id])
+    due_at = telling.next_due(incident, every, told_at=told.get(incident.id), spoke_at=spoke.get(incident.id))
+    return [{"kind": "update", "what": "an update is due", "due_at": iso(due_at)}] if due_at else []
 
 
 def deadline_words(row: Row[Any], book: Book) -> str:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from incidents import tables
-from tests.fixtures.desk import P0_RUNBOOK, Desk, OpenDesk
+from tests.fixtures.desk import CAST, P0_RUNBOOK, Desk, OpenDesk
 from tests.fixtures.signingin import signed_in
 
 SHOP_DOWN = {"alertname": "ShopDown", "service": "shop"}
@@ -57,6 +57,7 @@ def test_the_commander_reads_the_draft_sends_it_then_a_second_one_in_their_words
     shop.news()
     before = hearing_rows(shop)
     words = "Card payments work\nagain; invoices are late."
+    shop.recorder.receipts = {"lea"}  # her provider says "delivered" from now on
     shop.does("updates", audience="leadership", text=words)
     assert shop.does("updates", audience="leadership", text=words, expect=409)["code"] == "updates.none"
 
@@ -151,14 +152,23 @@ def test_updates_end_with_the_incident_and_go_on_until_then(shop: Desk) -> None:
     shop.news()
 
 
-def test_a_further_update_outlives_a_press_of_who_gets_it(shop: Desk) -> None:
-    shop.does("updates")
-    shop.forward(minutes=1)
-    shop.recorder.receipts = set()
-    shop.press("lea", "seen")
-    shop.does("updates", audience="leadership", text="Half of it is back")
+def test_a_further_update_that_waits_for_its_contact_outlives_a_press_on_the_message_before(
+    open_desk: OpenDesk,
+) -> None:
+    cast = CAST.replace('secret: "SECRET"}', 'secret: "SECRET", limits: {per_minute: 1}}')
+    desk = open_desk(cast, runbooks={"shop-down": P0_RUNBOOK})
+    desk.alertmanager_says("firing", labels=SHOP_DOWN)
+    desk.press("ada", "acknowledge")
+    desk.does("updates")
+    desk.forward(seconds=10)
+    desk.news()
 
-    assert shop.news()[-1].text.startswith("Half of it is back\n")
+    desk.does("updates", audience="leadership", text="Half of it is back")
+    assert desk.news() == []
+    desk.press("lea", "seen")
+    desk.forward(minutes=1)
+
+    assert ["Half of it is back" in one.text for one in desk.news() if one.to == "lea"] == [True]
 
 
 def test_an_update_that_is_too_long_is_refused_and_not_cut(shop: Desk) -> None:

@@ -130,6 +130,8 @@ AUDIENCE: dict[str, Any] = {
     "heard_at": maybe(LATER),
     "on_time": maybe(True),
     "state": "heard",
+    "updates": Of("", "What the verb `updates` sends to it now: draft, further, or nothing where it is empty."),
+    "told_at": maybe(LATER, "When a draft or a further update left for it last."),
     "people": [ASKED_PERSON],
 }
 DEADLINE: dict[str, Any] = {

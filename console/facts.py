@@ -82,7 +82,8 @@ def incident_page(
             if one.name != (facts["runbook"] or {}).get("name")
         ],
         "severities": severities(book),
-        "drafts_wait": any(is_draft(one) for one in shown["hearing"]),
+        "drafts_wait": any(one["updates"] == "draft" for one in shown["hearing"]),
+        "next_update": next((one["due_at"] for one in facts["deadlines"] if one["kind"] == "update"), ""),
     }
 
 
@@ -146,9 +147,7 @@ def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
             {**step, "may_go_early": step["phase"] == "contain" and step["lever"] != "correct_data"}
             for step in facts["steps"]
         ],
-        "hearing": [
-            {**one, "far": read_time(one["due_at"]) - now > FAR, "unsent": is_draft(one)} for one in facts["hearing"]
-        ],
+        "hearing": [{**one, "far": read_time(one["due_at"]) - now > FAR} for one in facts["hearing"]],
     }
 
 
@@ -164,12 +163,6 @@ def first_lever(facts: Mapping[str, Any]) -> str:
         return ""
     levers = (step["text"] for step in facts["steps"] if step["lever"] and step["state"] == "waiting")
     return next(levers, "")
-
-
-def is_draft(audience: Mapping[str, Any]) -> bool:
-    """Whether this audience waits for a draft that the commander may send before it leaves by itself."""
-    unsent = any(person["sent_at"] is None and person["ended"] is None for person in audience["people"])
-    return bool(audience["how"] == "tell" and audience["state"] in ("due", "late", "missed") and unsent)
 
 
 def listed(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,13 +16,14 @@ from console.library import library
 from console.people import people
 from console.rules import rules
 from console.vitals import vitals
-from incidents import briefing, lanes, lists, related, shadowreport
+from incidents import briefing, lanes, lists, messages, related, shadowreport, store, telling
 from incidents.lifecycle import LIVE
 from incidents.permissions import lack
 from incidents.policy import DEFAULT_TEAM
 from incidents.stamps import stamp_of
 from incidents.units import duration
 from ports.database import Work
+from templates.render import addressed, message
 
 __all__ = ["alert_answer", "declare_page", "home_page", "incident_answer", "pages", "shadow_page"]
 REPORTS = {"1d": "a day", "7d": "7 days", "30d": "30 days"}
@@ -65,6 +67,7 @@ def incident_answer(
     shown = asked_of_the_timeline()
     timeline = lists.newest_entries(work.session, name, lane=shown.lane, before=shown.before, limit=MOST_ENTRIES)
     order = "newest" if facts["status"] in LIVE else "oldest"
+    read = {one["audience"]: _as_read(frame, work, name, one) for one in facts["hearing"] if one["updates"]}
     return frame.show(
         "console/incident.html",
         now=work.now,
@@ -73,6 +76,8 @@ def incident_answer(
         refresh=True,
         live=None if shown.before else {"url": f"/i/{facts['id']}/live?show={shown.lane}", "stamp": stamp},
         typed=typed,
+        read=read,
+        longest_update=telling.LONGEST,
         show=shown.lane,
         order=order,
         older=bool(shown.before),
@@ -87,6 +92,18 @@ def incident_answer(
             now=work.now,
         ),
     )
+
+
+def _as_read(frame: Frame, work: Work, name: str, audience: Mapping[str, Any]) -> str:
+    """An update as this audience would read it: the facts and the template of what is sent, by its first contact."""
+    book, person = frame.book(), audience["people"][0]["id"]
+    incident = store.find_incident(work.session, name)
+    facts = messages.update_preview(
+        work.session, incident, audience["audience"], person, book=book, now=work.now
+    )  # fmt: skip
+    contact = next(iter(book.policy.contacts(person, "tell")), None)
+    kind = book.policy.channels[contact.channel].kind if contact else ""
+    return str(message(addressed(facts, frame.public_url), kind)["text"])
 
 
 class Asked(NamedTuple):

@@ -18,6 +18,7 @@ from console.fields import (
     verb,
 )
 from incidents.permissions import NEEDS
+from incidents.telling import LONGEST
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -115,9 +116,10 @@ ROUTES: tuple[Route, ...] = (
     verb(
         "updates",
         "updates",
-        "Send the waiting drafts now to those who must be told",
-        Field("audience", "A role that must hear; all of them unless told.", longest=200),
-        example={"audience": "leadership"},
+        "Send the ready draft now to those who are told, or a further update to those who were",
+        Field("audience", "A role that is told; all of them unless told.", longest=200),
+        Field("text", "Words of your own, in one line at its head.", longest=LONGEST),
+        example={"audience": "leadership", "text": "Card payments work again; invoices are late"},
     ),
     verb(
         "override",

@@ -71,8 +71,9 @@ VERBS = (
     verb(
         "updates",
         "updates",
-        "Send the waiting drafts to those who must be told.",
+        "Send the ready draft to those who are told, or a further update to those who were.",
         click.option("--audience", help="Only this role."),
+        click.option("--text", help="Words of your own, in one line at its head."),
     ),
     verb(
         "accept",

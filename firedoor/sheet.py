@@ -58,7 +58,7 @@ def print_incident(facts: Mapping[str, Any]) -> None:
             for one in facts["hearing"]
         ],
     )
-    _print_rows("By itself", ("at", "what"), [(moment(one["due_at"]), owed(one)) for one in facts["deadlines"]])
+    _print_rows("What falls due", ("at", "what"), [(moment(one["due_at"]), owed(one)) for one in facts["deadlines"]])
     _print_rows(
         "Alerts", ("id", "status", "title"), [(one["id"], one["status"], one["title"]) for one in facts["alerts"]]
     )

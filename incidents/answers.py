@@ -273,21 +273,4 @@ def escalate(
     return bells
 
 
-def send_updates(
-    session: Connection, incident: Row[Any], *, by: str, via: str, audience: str, book: Book, now: datetime
-) -> list[Bell]:
-    """The commander sends the ready drafts: waiting tells leave now and not at 80 % of their minutes."""
-    next_state(incident.status, "updates")
-    bells: list[Bell] = []
-    for row in store.due_promises(session, incident.id, ("tell",)):
-        if row.facts.get("why") == "draft" and (not audience or audience in row.facts.get("audiences", ())):
-            bells += paging.hurry(session, row.id, at=now, now=now)
-    if not bells:
-        raise Refused("updates.none", "No draft is waiting: everyone who is to be told was told already.")
-    name = paging.person_name(book, by)
-    store.write(session, incident.id, "updates", now=now, actor=by, source=via, person=name, count=len(bells))
-    store.change_incident(session, incident)
-    return bells
-
-
 # --- by itself, as time passes ---

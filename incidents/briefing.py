@@ -26,6 +26,7 @@ from incidents import (
     related,
     store,
     tables,
+    telling,
 )
 from incidents.alerts import clean_line, runbook_url
 from incidents.book import Book
@@ -273,7 +274,18 @@ def hearing_facts(session: Connection, incident: Row[Any], *, book: Book, now: d
     for row in store.hearing_rows(session, incident):
         by_audience.setdefault(row.audience, []).append(row)
     tried = _attempts(session, incident)
-    return [_audience(name, rows, tried, book, now) for name, rows in by_audience.items()]
+    word = telling.standing(
+        telling.words_of(session, incident), [row for rows in by_audience.values() for row in rows], now=now
+    )
+    may = lifecycle.is_allowed(incident.status, "updates")[0]
+    return [
+        {**_audience(name, rows, tried, book, now), **_word_to(*word.get(name, ("", None)), may)}
+        for name, rows in by_audience.items()
+    ]
+
+
+def _word_to(sends: str, told_at: datetime | None, may: bool) -> dict[str, Any]:
+    return {"updates": sends if may else "", "told_at": iso(told_at)}
 
 
 def _audience(
@@ -327,10 +339,12 @@ def _attempts(session: Connection, incident: Row[Any]) -> dict[str, list[dict[st
 
 
 def deadlines(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[dict[str, Any]]:
-    """What happens by itself next, soonest first: what the engine is late with stands on top."""
+    """What falls due next, soonest first: what happens by itself, what the engine is late with, and the update that
+    people owe, even late."""
     waiting = store.due_promises(session, incident.id, ("deadline", "escalate", "hold", "still_on_it", "tell", "page"))
     found = [deadline_facts(row, book, now) for row in waiting if row.round == incident.round]
-    return sorted([one for one in found if one], key=lambda one: str(one["due_at"]))[:10]
+    next_ones = sorted([one for one in found if one], key=lambda one: str(one["due_at"]))[:10]
+    return sorted([*next_ones, *_update_owed(session, incident, now)], key=lambda one: str(one["due_at"]))
 
 
 def deadline_facts(row: Row[Any], book: Book, now: datetime) -> dict[str, Any] | None:
@@ -340,6 +354,17 @@ def deadline_facts(row: Row[Any], book: Book, now: datetime) -> dict[str, Any] |
     if row.held or not what or timedelta(0) <= late <= LATE_AFTER:
         return None
     return {"kind": row.kind, "what": what, "due_at": iso(at), "overdue": late > LATE_AFTER}
+
+
+def _update_owed(session: Connection, incident: Row[Any], now: datetime) -> list[dict[str, Any]]:
+    every = telling.every_of(incident)
+    if every is None or incident.status not in lifecycle.OPEN:
+        return []
+    told, spoke = telling.last_told(session, [incident.id]), telling.last_spoke(session, [incident.id])
+    due_at = telling.next_due(incident, every, told_at=told.get(incident.id), spoke_at=spoke.get(incident.id))
+    if due_at is None:
+        return []
+    return [{"kind": "update", "what": "an update is due", "due_at": iso(due_at), "overdue": due_at < now}]
 
 
 def deadline_words(row: Row[Any], book: Book) -> str:

@@ -20,6 +20,7 @@ from incidents import (
     storms,
     suggesting,
     tables,
+    telling,
     ways,
 )
 from incidents.book import Book
@@ -240,6 +241,8 @@ def _sent(
     bells = make(session, [receipts.wanted(incident, row, outcome, now=now)] if outcome.receipt else [], now=now)
     if row.kind == "page" and incident.taken_by is not None and not row.facts.get("even_if_taken"):
         return bells  # it crossed an acknowledgement: what its audiences are owed is a tell by now, and that one counts
+    if row.facts.get("why") == telling.FURTHER:
+        return bells  # they had heard before, and what else the person is owed is owed still
     mine = [h.c.incident_id == incident.id, h.c.round == row.round, h.c.person == row.target]
     session.execute(
         update(h).where(*mine, h.c.sent_at.is_(None), h.c.how != "digest").values(sent_at=now, by_channel=channel)

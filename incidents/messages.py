@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import affected, briefing, changes, containment, evidence, paging, showing, store, tables, words
+from incidents import (
+    affected,
+    briefing,
+    changes,
+    containment,
+    evidence,
+    paging,
+    showing,
+    store,
+    tables,
+    telling,
+    words,
+)
 from incidents.alerts import runbook_url
 from incidents.book import Book
 from incidents.evidence import PRESSES
@@ -73,6 +86,7 @@ def message_facts(
         "tried": _tried(session, incident, book) if row.kind == "page" and why != "first" else [],
         "who_has_it": "nobody needs to" if why == "false_alarm" else briefing.who_has_it(incident, book),
         "from_line": _from_line(session, incident, row, book),
+        "words": row.facts.get("words", ""),
         "is_brief": _is_brief(row, hearing),
         "n": row.attempts,
         "person": {"id": row.target, "name": paging.person_name(book, row.target)},
@@ -91,6 +105,16 @@ def _why(row: Row[Any], incident: Row[Any]) -> str:
     """Why a message is owed, as things stand now: whoever is told first after the stand-down is told of that."""
     why: str = row.facts.get("why", "")
     return "stand_down" if row.kind == "tell" and incident.status == STOOD_DOWN else why
+
+
+def update_preview(
+    session: Connection, incident: Row[Any], audience: str, person: str, *, book: Book, now: datetime
+) -> dict[str, Any]:
+    """What this audience would read if the commander sent it now, without words of their own. Nothing is owed by it."""
+    by = store.roles_now(session, incident.id).get("commander")
+    facts = {"why": telling.FURTHER, "told": [audience], **({"by": by} if by else {})}
+    row: Any = SimpleNamespace(kind="tell", target=person, facts=facts, attempts=1)
+    return message_facts(session, row, incident=incident, book=book, now=now)
 
 
 def bundle_facts(
@@ -240,14 +264,14 @@ def _tried(session: Connection, incident: Row[Any], book: Book) -> list[str]:
 
 def _from_line(session: Connection, incident: Row[Any], row: Row[Any], book: Book) -> str:
     """A draft that nobody sent goes on behalf of the commander, never in their name (X8)."""
-    if row.facts.get("why") != "draft":
+    if row.facts.get("why") not in telling.WORD:
         return ""
     commander = store.roles_now(session, incident.id).get("commander")
-    return (
-        f"on behalf of the commander, {paging.person_name(book, commander)}"
-        if commander
-        else "on behalf of the commander"
-    )
+    named = f"the commander, {paging.person_name(book, commander)}" if commander else "the commander"
+    by = row.facts.get("by")
+    if by is None:
+        return f"on behalf of {named}"
+    return f"from {named}" if by == commander else f"from {paging.person_name(book, by)}, on behalf of {named}"
 
 
 def _is_brief(row: Row[Any], hearing: Sequence[Row[Any]]) -> bool:
@@ -255,7 +279,7 @@ def _is_brief(row: Row[Any], hearing: Sequence[Row[Any]]) -> bool:
 
     What is told beside the table (raised, merged) goes by the audiences that the person is in.
     """
-    audiences = row.facts.get("audiences") or {one.audience for one in hearing if one.person == row.target}
+    audiences = telling.audiences_of(row) or {one.audience for one in hearing if one.person == row.target}
     return row.kind == "tell" and bool(audiences) and set(audiences) <= set(LEADERS)
 
 
@@ -266,8 +290,7 @@ def _who_was_on_it(session: Connection, incident: Row[Any], book: Book) -> list[
 
 
 def _next_update(incident: Row[Any], now: datetime) -> str | None:
-    every = store.rules_of(incident).severities[incident.severity].update_every
-    return briefing.iso(now + every) if every and incident.status in ("active", "contained") else None
+    return briefing.iso(telling.next_due(incident, telling.every_of(incident), told_at=now))
 
 
 def _happened(why: str, incident: Row[Any], row: Row[Any]) -> str:

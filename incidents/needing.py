@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from incidents import briefing, hats, hearing, holdmode, lifecycle, paging, store, tables
+from incidents import briefing, hats, hearing, holdmode, lifecycle, paging, tables, telling
 from incidents.book import Book
 from incidents.decision import SUGGEST
 from incidents.errors import Fault
@@ -18,7 +18,6 @@ from incidents.words import names
 
 t = tables
 MOST = 200  # incidents looked at; nobody reads more
-BY_MACHINE = "firedoor"
 # What stands higher: what nobody does anything about, then what runs late, then what waits.
 RANKS = (
     "nobody",
@@ -93,10 +92,12 @@ def _of_incidents(session: Connection, book: Book, now: datetime) -> Iterator[Ne
     ).all()
     asked = _hearing(session, live)
     worn = _hats(session, live)
-    spoke = _spoke(session, [one.id for one in live if one.taken_by])
+    taken = [one.id for one in live if one.taken_by]
+    spoke, told = telling.last_spoke(session, taken), telling.last_told(session, taken)
     for incident in live:
         rows = [row for row in asked.get(incident.id, []) if row.round == incident.round]
-        found = list(_of_one(incident, rows, worn.get(incident.id, {}), spoke.get(incident.id), book, now))
+        said = (told.get(incident.id), spoke.get(incident.id))
+        found = list(_of_one(incident, rows, worn.get(incident.id, {}), said, book, now))
         if found:
             kind, first, since, due = found[0]
             yield {
@@ -114,8 +115,8 @@ def _of_incidents(session: Connection, book: Book, now: datetime) -> Iterator[Ne
 
 
 def _of_one(
-    incident: Row[Any], rows: Sequence[Row[Any]], roles: Mapping[str, str], spoke: datetime | None, book: Book,
-    now: datetime,
+    incident: Row[Any], rows: Sequence[Row[Any]], roles: Mapping[str, str],
+    said: tuple[datetime | None, datetime | None], book: Book, now: datetime,
 ) -> Iterator[tuple[str, str, datetime | None, datetime | None]]:  # fmt: skip
     """(kind, words, since, due) of each thing that this incident waits for a person to do."""
     is_open = incident.status in lifecycle.OPEN
@@ -126,12 +127,12 @@ def _of_one(
     late = _missed(rows, book, now)
     if late:
         yield "missed", f"{late} did not hear in time", None, min(row.due_at for row in rows if row.missed_at)
-    every = store.rules_of(incident).severities.get(incident.severity)
-    owed = every.update_every if every else None
-    heard_of = max(filter(None, (spoke, incident.taken_at)), default=None)
-    if is_open and incident.taken_by and owed and heard_of and now - heard_of > owed:
-        words = f"No word from a person for {spoken(now - heard_of)}: an update is owed every {spoken(owed)}"
-        yield "update", words, heard_of, heard_of + owed
+    every, (told_at, spoke_at) = telling.every_of(incident), said
+    owed_at = telling.next_due(incident, every, told_at=told_at, spoke_at=spoke_at)
+    if incident.taken_by and every and owed_at and now > owed_at:
+        last = owed_at - every
+        what = "update was sent" if told_at else "word from a person"
+        yield "update", f"No {what} for {spoken(now - last)}: an update is owed every {spoken(every)}", last, owed_at
     if incident.stale_at and is_open:
         yield "stale", "Its alert stopped being repeated without a resolve: is it over?", incident.stale_at, None
     if incident.status == lifecycle.RESOLVED:
@@ -174,17 +175,6 @@ def _hats(session: Connection, incidents: Sequence[Row[Any]]) -> dict[int, dict[
     for row in session.execute(worn) if ids else ():
         found.setdefault(row.incident_id, {})[row.role] = row.person
     return found
-
-
-def _spoke(session: Connection, ids: Sequence[int]) -> dict[int, datetime]:
-    """When a person wrote or pressed anything last, an incident."""
-    e = t.timeline.c
-    newest = (
-        select(e.incident_id, func.max(e.entered_at).label("at"))
-        .where(e.incident_id.in_(ids), e.actor != BY_MACHINE)
-        .group_by(e.incident_id)
-    )
-    return {row.incident_id: row.at for row in session.execute(newest)} if ids else {}
 
 
 def suggestions(session: Connection) -> int:

@@ -26,10 +26,12 @@ from incidents import (
     store,
     tables,
     takingback,
+    telling,
 )
+from incidents.alerts import clean_line
 from incidents.book import Book
 from incidents.errors import Malformed, NotFound, Refused
-from incidents.press import Actor, Done, Press
+from incidents.press import LONGEST_NOTE, Actor, Done, Press
 from incidents.promises import Bell, make
 from incidents.words import because
 
@@ -112,10 +114,16 @@ def _escalate(press: Press) -> list[Bell]:
 
 
 def _updates(press: Press) -> list[Bell]:
-    audience = press.text("audience")
-    return answers.send_updates(
-        press.session, press.incident, **press.who, audience=audience, book=press.book, now=press.now
-    )
+    words = clean_line(press.text("text"), LONGEST_NOTE)
+    if len(words) > telling.LONGEST:
+        raise Malformed(
+            "field.text",
+            f"An update has at most {telling.LONGEST} characters; this has {len(words)}. Nothing was sent: shorten it.",
+        )
+    return telling.send_updates(
+        press.session, press.incident, **press.who, audience=press.text("audience"), words=words,
+        book=press.book, now=press.now,
+    )  # fmt: skip
 
 
 def _note(press: Press) -> list[Bell]:
@@ -294,7 +302,7 @@ VERBS = {
         ),
         Verb("accept", "Accept", hats.accept, "The hat is yours.", ("role",)),
         Verb("override", "Diagnose before containing", _override, "Diagnosis is unlocked.", ("reason",)),
-        Verb("updates", "Send the waiting drafts", _updates, "The drafts are on their way.", ("audience", "text")),
+        Verb("updates", "Send an update", _updates, "On its way to those who are told.", ("audience", "text")),
         Verb(
             "stand_down",
             "Stand down",

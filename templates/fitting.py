@@ -23,9 +23,11 @@ GIVES_WAY = (
     ("affected", 0),
     ("suspect", 0),
     ("what", 16),
+    ("words", 40),
     ("first", 40),
     ("service", 8),
     ("what", 0),
+    ("words", 0),
     ("age", 0),
     ("first", 0),
 )

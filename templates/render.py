@@ -57,6 +57,7 @@ FACTS: dict[str, Any] = {
     "tried": [],
     "who_has_it": "",
     "from_line": "",
+    "words": "",  # of the person who sends it, at its head
     "next_update": "",
     "cleared_at": "",
     "what_next": "",  # after standing down
@@ -95,6 +96,14 @@ def message(facts: Mapping[str, Any], channel_kind: str) -> dict[str, Any]:
         }
     except Exception:  # whatever the template does, somebody must hear; the caller logs and counts `broken`
         return {**_hard_built(given), "broken": True}
+
+
+def addressed(facts: Mapping[str, Any], public_url: str) -> dict[str, Any]:
+    """The facts with whole addresses: whoever reads them is not on our pages."""
+    runbook = facts.get("runbook")
+    if runbook and runbook.get("url"):
+        runbook = {**runbook, "url": public_url + runbook["url"]}
+    return {**facts, "url": public_url + facts["url"], "runbook": runbook}
 
 
 def _completed(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,7 +150,7 @@ def _tidied(text: str) -> str:
 
 def _hard_built(facts: Mapping[str, Any]) -> dict[str, str]:
     """What is left when a template is broken: the facts that matter, in the order that matters."""
-    names = ("what", "since", "affected", "first", "who_has_it", "why_you")
+    names = ("words", "what", "since", "affected", "first", "who_has_it", "why_you")
     head = one_line(f"{facts['severity']} {facts['incident']} {facts['service']}: {facts['title'] or facts['what']}")
     lines = [head, *(one_line(str(facts[name])) for name in names if facts[name])]
     lines += [one_line(entry["line"] or f"{entry['incident']} {entry['what']}") for entry in facts["entries"]]

@@ -64,10 +64,7 @@ class Sender:
 
     def message(self, prepared: Prepared, row: Row[Any], attempt: int, kind: str) -> Message:
         """The message as this kind of channel says it."""
-        facts = dict(prepared.facts["message"])
-        facts["url"] = self.public_url + facts["url"]
-        if facts.get("runbook") and facts["runbook"].get("url"):
-            facts["runbook"] = {**facts["runbook"], "url": self.public_url + facts["runbook"]["url"]}
+        facts = render.addressed(prepared.facts["message"], self.public_url)
         facts["link"] = self.link(prepared.facts.get("link")) or facts["url"]
         facts["n"] = attempt
         said = render.message(facts, kind)

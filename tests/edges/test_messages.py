@@ -127,6 +127,17 @@ def test_leadership_hears_from_the_commander_and_no_technical_detail() -> None:
     assert "500s" not in told["subject"] + told["short"]
 
 
+def test_the_words_of_whoever_sends_it_stand_at_the_head_and_what_does_not_fit_is_seen_to_be_cut() -> None:
+    words = "Card payments do not work in Europe; elsewhere they do, and invoices are late everywhere"
+    told = said(purpose="tell", from_line="from the commander, Ada", words=words, affected="Europe")
+
+    assert told["text"].startswith(f"{words}\n\n")
+    assert "Affected: Europe" in told["text"]
+    assert words in told["html"]
+    assert ": Card payments do not work in Europe" in told["short"]
+    assert f".. {LINK}" in told["short"]
+
+
 def test_a_cleared_incident_says_when() -> None:
     cleared = said(purpose="cleared", cleared_at="2026-11-21T03:04:00Z")
 

@@ -65,7 +65,7 @@ def with_an_offer(desk: Desk, n: int) -> tuple[str, dict[str, Any]]:
 
 
 def with_drafts(desk: Desk, n: int) -> tuple[str, dict[str, Any]]:
-    return declared(desk, n, "P0"), {}
+    return declared(desk, n, "P0"), {"audience": "leadership", "text": "Half of the shops are back"}
 
 
 def beside_another(desk: Desk, n: int) -> tuple[str, dict[str, Any]]:
@@ -159,7 +159,7 @@ TABLE: Mapping[str, Row] = {
     ),
     "accept": Row(with_an_offer),
     "override": Row(after("acknowledge", reason="Every lever makes it worse"), {"reason": "Because"}),
-    "updates": Row(with_drafts),
+    "updates": Row(with_drafts, {"text": "It was nothing"}),
     "stand_down": Row(after("acknowledge", "resolve", note="Thank you")),
     "merge": Row(beside_another, {"into": "INC-001"}),
     "separate": Row(part_of_another),

@@ -47,7 +47,11 @@ def test_who_has_it_owes_a_word_every_half_hour(desk: Desk) -> None:
     desk.forward(minutes=11)
     assert "an update is owed every 30 min" in needs(desk)[0]["what"]
 
+    assert ("tell", "pia") in desk.heard(), "her draft left at minute 24"
     desk.does("notes", text="Still rolling back", by="ada")
+    assert "update" in kinds(desk), "Pia was promised another update, and reads no timeline"
+
+    desk.does("updates", text="Still rolling back", by="ada")
     assert "update" not in kinds(desk)
     desk.news()
 

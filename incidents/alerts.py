@@ -40,6 +40,7 @@ class Change:
     alert_id: int
     what: str
     row: Any = None  # the stored alert, where the delivery inserted it: then nobody has to read it again
+    before: Any = None  # as it was stored until this delivery, where it was
     decided: Any = None  # what was decided about it when it was inserted (`decision.Decided`)
 
 

@@ -21,7 +21,7 @@ from incidents import (
     impact,
     lanes,
     lifecycle,
-    opening,
+    ownincidents,
     paging,
     related,
     store,
@@ -112,7 +112,7 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
 
 def unread_delivery(session: Connection, incident: Row[Any]) -> int | None:
     """Of an incident about deliveries that nobody understands: the newest of them, for a person to read."""
-    if not opening.is_unreadable(incident.group_key):
+    if not ownincidents.is_unreadable(incident.group_key):
         return None
     e = t.timeline.c
     newest = select(e.facts).where(e.incident_id == incident.id, e.kind == "opened.unreadable").order_by(e.id.desc())

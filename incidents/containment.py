@@ -56,8 +56,11 @@ def waits_for(step: Any, steps: Sequence[Any], incident: Any) -> str:
     if step.phase == "contain":
         if step.lever == LAST_RESORT and incident.status == ACTIVE:
             return "Data is corrected only after the bleeding has stopped: contain first."
-        rungs = [one for one in steps if one.phase == "contain" and one.lever != LAST_RESORT]  # that one blocks nobody
-        earlier = [one for one in rungs if one.n < step.n and one.state == "waiting"]
+        before = [one for one in rungs_of(steps) if one.n < step.n]
+        last = next((one for one in before if _stops(one)), None)
+        if last is not None:
+            return f"Step {last.n} failed, and the runbook says to stop there."
+        earlier = [one for one in before if one.state == "waiting"]
         if earlier:
             return f"Step {earlier[0].n} comes first: do it, or skip it with a reason."
         return ""
@@ -70,8 +73,23 @@ def is_unlocked(incident: Any, steps: Sequence[Any]) -> bool:
     """Diagnosis may begin: contained, or no rung applies any more, or the commander unlocked it with a reason."""
     if incident.status != ACTIVE or incident.snapshot.get("unlocked"):
         return True
-    rungs = [step for step in steps if step.phase == "contain" and step.lever != LAST_RESORT]
-    return all(step.state in ("failed", "skipped") for step in rungs)
+    return is_exhausted(steps)
+
+
+def is_exhausted(steps: Sequence[Any]) -> bool:
+    """No rung helped, and none is left to try. Without rungs there never was one."""
+    rungs = rungs_of(steps)
+    return all(step.state in ("failed", "skipped") for step in rungs) or any(_stops(step) for step in rungs)
+
+
+def rungs_of(steps: Sequence[Any]) -> list[Any]:
+    """The steps that contain. The last resort is none of them: it blocks nobody."""
+    return [step for step in steps if step.phase == "contain" and step.lever != LAST_RESORT]
+
+
+def _stops(step: Any) -> bool:
+    """Whether it failed, and its runbook knows that what follows would not help then."""
+    return bool(step.state == "failed" and step.on_fail == "stop")
 
 
 def outcome(

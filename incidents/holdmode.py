@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 
-from incidents import auditlog, opening, paging, permissions, store, tables
+from incidents import auditlog, ownincidents, paging, permissions, store, tables
 from incidents.book import Book
 from incidents.errors import Refused
 from incidents.lifecycle import OPEN
@@ -67,7 +67,7 @@ def begin(session: Connection, copied_at: datetime, *, book: Book, now: datetime
     for incident in old:
         store.write(session, incident.id, "hold.begun", now=now, copied=copied)
         store.change_incident(session, incident, needs_human=f"it is as it was at {copied}: is it over?")
-    return opening.old_copy(session, copied=copied, incidents=len(old), put_aside=put_aside, book=book, now=now)
+    return ownincidents.old_copy(session, copied=copied, incidents=len(old), put_aside=put_aside, book=book, now=now)
 
 
 def _give_up(session: Connection, chosen: Any, *, now: datetime) -> None:

@@ -166,7 +166,7 @@ def _moved(row: Row[Any], alert: Alert, delivery: Delivery, now: datetime) -> tu
         "recent": _recent(row.recent, received_at, now) if is_firing else row.recent,
         "inbox_id": delivery.inbox_id,
     }
-    return values, Change(row.id, what)
+    return values, Change(row.id, what, before=row)
 
 
 def _recent(times: Sequence[str], received_at: datetime, now: datetime) -> list[str]:

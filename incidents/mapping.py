@@ -94,7 +94,11 @@ class Mapping(BaseModel):
     )
     annotations: dict[str, Where] = Field(default_factory=dict, description="Annotation → where its text is.")
     annotations_from: Where = Field(default=(), description="Many at once, as in `labels_from`.")
-    starts_at: Where = Field(default=(), description="Since when: ISO 8601, or seconds or milliseconds since 1970.")
+    starts_at: Where = Field(
+        default=(),
+        description="Since when: ISO 8601, or seconds or milliseconds since 1970. "
+        "A time that moves with every repeat begins the alert anew once its incident is over.",
+    )
     ends_at: Where = Field(default=(), description="Until when, where it is resolved.")
     link: Where = Field(default=(), description="An address that people may open.")
     value: Where = Field(default=(), description="The measured number, for conditions like `value > 5`.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy import Connection, Row, and_, not_, or_, select, update
 
 from incidents import calendar, escalation, hearing, store, tables
 from incidents.book import Book
@@ -16,6 +16,7 @@ from incidents.words import names
 
 t = tables
 HOLDABLE = ("page", "tell", "escalate", "deadline")
+IS_PARKED = t.promise.c.key.like("page:%:parked-%")  # a page about an act of which nobody knows: nothing ends it
 UNSENT_NEXT_CONTACT_AFTER = timedelta(seconds=30)  # a definite no starts the next contact then, or sooner (§4.3)
 
 
@@ -338,12 +339,12 @@ def tell_all(
 def cancel_all(session: Connection, incident: Row[Any], *, why: str, now: datetime, but: Sequence[str] = ()) -> int:
     """Cancel every due promise of the incident, except kinds that outlive the response, and phones that still ring.
 
-    An update outlives it always: what was sent is put right, whatever comes next.
+    An update outlives it always: what was sent is put right, whatever comes next. So does the page about a parked act.
     """
     stop_ringing(session, incident, now=now)
     p = t.promise
     but = (*but, "receipt", "update")
-    return cancel(session, p.c.incident_id == incident.id, p.c.kind.not_in(but), why=why, now=now)
+    return cancel(session, p.c.incident_id == incident.id, p.c.kind.not_in(but), not_(IS_PARKED), why=why, now=now)
 
 
 def stop_ringing(session: Connection, incident: Row[Any], *, now: datetime) -> None:
@@ -369,6 +370,7 @@ def hold(session: Connection, incident: Row[Any]) -> None:
     session.execute(
         update(p)
         .where(p.c.incident_id == incident.id, p.c.state == "due", p.c.kind.in_(HOLDABLE), p.c.held.is_(False))
+        .where(not_(IS_PARKED))
         .values(held=True)
     )
 

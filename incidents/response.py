@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from incidents import (
     affected,
@@ -33,6 +33,7 @@ from incidents.decision import OPEN_IT, Decided, Decisions, decide, facts_of_row
 from incidents.errors import Refused
 from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, next_state
 from incidents.policykeys import LIVE as LIVE_MODE
+from incidents.policykeys import SHADOW
 from incidents.promises import Bell, Wanted, make
 from incidents.silences import InForce
 
@@ -56,7 +57,8 @@ def triage(session: Connection, changes: Sequence[Change], *, book: Book, now: d
     bells = _fired(session, by_what.get("fired", []), decisions, book=book, now=now)
     for alert in by_what.get("held", []):
         bells += _hold_refiring(session, alert, now=now)
-    bells += _repeated(session, by_what.get("repeated", []), book=book, now=now)
+    before = {change.alert_id: change.before for change in changes}
+    bells += _repeated(session, by_what.get("repeated", []), before, book=book, now=now)
     affected.remember(session, [*by_what.get("fired", []), *by_what.get("repeated", [])], now=now)
     return bells + _resolved(session, by_what.get("resolved", []), book=book, now=now)
 
@@ -326,19 +328,48 @@ def refire_due(session: Connection, row: Row[Any], book: Book, now: datetime) ->
     return triage(session, [change], book=book, now=now) if change else []
 
 
-def _repeated(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, now: datetime) -> list[Bell]:
-    """A repeat changes nothing but a stale mark, unless it was taken in in shadow and is live by now."""
+def _repeated(
+    session: Connection, alerts: Sequence[Row[Any]], before: Mapping[int, Any], *, book: Book, now: datetime
+) -> list[Bell]:
+    """A repeat changes nothing but a stale mark, unless it is news: it counts as a firing then.
+
+    1. Its incident is in shadow, and it is live by now.
+    2. Its incident is over, and since then it fires anew: its resolve never came, as of one that is silenced.
+    """
     ids = sorted({alert.incident_id for alert in alerts if alert.incident_id is not None})
     if not ids:
         return []
     i = t.incident
     session.execute(update(i).where(i.c.id.in_(ids), i.c.stale_at.is_not(None)).values(stale_at=None))
-    went_live = []
-    for alert in shadow.firing_in_shadow(session, alerts):
-        decided = decide(facts_of_row(alert, now), book)
-        if decided.mode == LIVE_MODE:
-            went_live.append((alert, decided))
-    return _fired(session, [alert for alert, _ in went_live], {a.id: d for a, d in went_live}, book=book, now=now)
+    columns = (i.c.id, i.c.mode, i.c.status, i.c.resolved_at, i.c.closed_at)
+    looked_at = select(*columns).where(i.c.id.in_(ids), or_(i.c.mode == SHADOW, i.c.status.not_in(OPEN)))
+    incidents: dict[int, Any] = {row.id: row for row in session.execute(looked_at)}
+    news = [
+        alert
+        for alert in alerts
+        if (incident := incidents.get(alert.incident_id)) is not None
+        and (_went_live(alert, incident, book, now) or _fires_anew(alert, before[alert.id], incident, book))
+    ]
+    return _fired(session, news, {}, book=book, now=now) if news else []
+
+
+def _went_live(alert: Row[Any], incident: Row[Any], book: Book, now: datetime) -> bool:
+    return incident.mode == SHADOW and decide(facts_of_row(alert, now), book).mode == LIVE_MODE
+
+
+def _fires_anew(alert: Row[Any], before: Row[Any], incident: Row[Any], book: Book) -> bool:
+    """Whether it is more than a repeat of what people knew when they ended the incident.
+
+    Either it was silent for so long that it would be stale, or it says that it began after the end. One of them alone
+    would miss some: each repeat moves `last_seen_at`, and not every sender says when an alert began.
+    """
+    begun_at, ended_at = alert.starts_at, incident.resolved_at or incident.closed_at
+    if ended_at is None:  # open, in shadow
+        return False
+    every = opening.repeat_of(alert, book)
+    if every is not None and alert.last_seen_at - before.last_seen_at >= 2 * every:
+        return True
+    return begun_at is not None and begun_at != before.starts_at and begun_at > ended_at
 
 
 def _resolved(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, now: datetime) -> list[Bell]:

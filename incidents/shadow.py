@@ -62,16 +62,3 @@ def leave(session: Connection, alerts: Iterable[Row[Any]], into: Row[Any], *, no
         store.change_incident(
             session, incident, status=CLOSED, closed_at=now, closed_reason="merged", merged_into=into.id
         )
-
-
-def firing_in_shadow(session: Connection, alerts: Iterable[Row[Any]]) -> list[Row[Any]]:
-    """Those of the alerts that belong to an incident in shadow: once they are live, a repeat is news."""
-    by_incident: dict[int, list[Row[Any]]] = {}
-    for alert in alerts:
-        if alert.incident_id is not None:
-            by_incident.setdefault(alert.incident_id, []).append(alert)
-    if not by_incident:
-        return []
-    i = t.incident.c
-    shadows = session.execute(select(i.id).where(i.id.in_(by_incident), i.mode == SHADOW)).scalars()
-    return [alert for incident_id in shadows for alert in by_incident[incident_id]]

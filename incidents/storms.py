@@ -148,7 +148,9 @@ def _still_owed(session: Connection, ids: Sequence[int], *, book: Book) -> list[
 
 
 def is_owed(session: Connection, row: Row[Any], incident: Row[Any]) -> Skip | None:
-    """Whether a page may leave: not over, this round, not taken, not held. None: it may."""
+    """Whether a page may leave: not over, this round, not taken, not held. None: it may, as one about a parked act."""
+    if row.facts.get("why") == "parked":
+        return None
     if incident.status not in OPEN:
         return Skip("cancelled", "it is over")
     if row.round != incident.round:

@@ -143,17 +143,24 @@ def _step(press: Press) -> list[Bell]:
         raise Malformed("field.n", "A step's number is a whole number. Nothing was changed.")
     bells = _take_by_acting(press)
     incident = store.find_incident(press.session, press.incident.id)
+    was_exhausted = containment.is_exhausted(store.steps_of(press.session, incident.id))
     step = containment.outcome(
         press.session, incident, int(n), outcome=press.text("outcome"), reason=press.text("reason"),
         by=press.by.person, via=press.by.via, hat=press.hat, now=press.now,
     )  # fmt: skip
     if step.state == "failed" and step.on_fail == "escalate":
-        incident = store.find_incident(press.session, press.incident.id)
-        bells += answers.bring_forward(
-            press.session, incident, code="escalated.person", **press.who,
-            reason=f"step {step.n} failed", book=press.book, now=press.now,
-        )  # fmt: skip
+        return bells + _bring_in_the_next(press, f"step {step.n} failed")
+    steps = store.steps_of(press.session, incident.id)
+    if incident.status == lifecycle.ACTIVE and containment.is_exhausted(steps) and not was_exhausted:
+        return bells + _bring_in_the_next(press, "no containment step is left")
     return bells
+
+
+def _bring_in_the_next(press: Press, reason: str) -> list[Bell]:
+    incident = store.find_incident(press.session, press.incident.id)
+    return answers.bring_forward(
+        press.session, incident, code="escalated.person", **press.who, reason=reason, book=press.book, now=press.now
+    )
 
 
 def _take_by_acting(press: Press) -> list[Bell]:

@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, select
 
-from incidents import claims, opening, promises
+from incidents import claims, ownincidents, promises
 from incidents.promises import Bell, Outcome
 from incidents.tables import promise
 from ports.clock import Clock
@@ -54,7 +54,7 @@ class Keeper:
     patience: float = 30.0  # how long `drain` waits for what is under way; it ends by itself without being waited for
     politeness: float = 30.0  # and `rest`
     pulse: Callable[[], None] = field(default=lambda: None)
-    parked: Callable[..., list[Bell]] = opening.parked  # pages a person
+    parked: Callable[..., list[Bell]] = ownincidents.parked  # pages a person
     _home: Home | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:

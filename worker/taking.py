@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy import Connection, Row, and_, bindparam, func, literal_column, select, update
 
-from incidents import heartbeats, intake, opening, response
+from incidents import heartbeats, intake, ownincidents, response
 from incidents.alerts import Alert
 from incidents.errors import MalformedPayload
 from incidents.promises import Bell
@@ -97,7 +97,7 @@ class Taker:
     beside: Mapping[str, Beside] = field(default_factory=dict)  # by the first part of the source's name
     take: Callable[..., Any] = intake.take
     triage: Callable[..., list[Bell]] = response.triage
-    unreadable: Callable[..., list[Bell]] = opening.unreadable
+    unreadable: Callable[..., list[Bell]] = ownincidents.unreadable
     pulse: Callable[[], None] = field(default=lambda: None)
     _owes_pages: bool = field(default=False, init=False, repr=False)
     _sends: bool = field(default=False, init=False, repr=False)

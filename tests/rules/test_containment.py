@@ -10,17 +10,18 @@ import pytest
 from incidents import containment
 
 LEVERS = {"f": "flag_off", "r": "roll_back_deploy", "d": "correct_data", "c": None}
-STATES = {"-": "waiting", "+": "done", "x": "failed", "s": "skipped"}
+STATES = {"-": "waiting", "+": "done", "x": "failed", "s": "skipped", "!": "failed"}
 PHASES = {"q": "confirm", "g": "diagnose", "m": "fix", "v": "verify"}
 
 
 def steps(text: str) -> list[Any]:
-    """`f- r- g-`: the flag waits, the roll-back waits, a diagnosis waits."""
+    """`f- r- g-`: the flag waits, the roll-back waits, a diagnosis waits. `!` is a failed one that says stop."""
     found = []
     for n, one in enumerate(text.split(), 1):
         what, state = one[0], one[1]
         phase = PHASES.get(what, "contain")
-        found.append(SimpleNamespace(n=n, phase=phase, lever=LEVERS.get(what), state=STATES[state]))
+        on_fail = "stop" if state == "!" else "next"
+        found.append(SimpleNamespace(n=n, phase=phase, lever=LEVERS.get(what), state=STATES[state], on_fail=on_fail))
     return found
 
 
@@ -47,6 +48,8 @@ def incident(status: str = "active", **snapshot: bool) -> Any:
         ("fx d- c-", 2, incident(), True),
         ("fx d- c-", 3, incident(), False),  # the last resort blocks nobody
         ("fx d- cx g-", 4, incident(), False),
+        ("f! r- g-", 2, incident(), True),
+        ("f! r- g-", 3, incident(), False),  # the ladder ended there
         ("f- d-", 2, incident(unlocked=True), True),
         ("fx d-", 2, incident("contained"), False),
         ("g-", 1, incident(), False),

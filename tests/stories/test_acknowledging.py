@@ -313,13 +313,14 @@ def test_an_older_incident_is_not_reopened_beside_the_live_one_of_its_key(desk: 
 
 
 def test_stood_down_while_it_still_fired_it_reopens_when_it_fires_anew(desk: Desk) -> None:
-    desk.alertmanager_says("firing")
+    began = desk.clock.now()
+    desk.alertmanager_says("firing", starts_at=began)
     desk.press("ada", "acknowledge")
     desk.does("resolve")
     desk.does("stand-down")
     desk.news()
     desk.forward(minutes=5)
-    desk.alertmanager_says("firing")
+    desk.alertmanager_says("firing", starts_at=began)
     assert desk.incident()["status"] == "stood_down", "a repeat is no firing"
 
     desk.alertmanager_says("resolved")

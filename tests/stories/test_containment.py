@@ -115,6 +115,7 @@ def test_diagnosis_opens_when_no_rung_applies(shop: Desk) -> None:
     record(shop, "contain", "skipped", reason="There is no static page.")
 
     record(shop, "diagnose")
+    assert shop.heard() == [("page", "ben")]
 
 
 def test_the_commander_unlocks_diagnosis_by_name_and_with_a_reason(shop: Desk) -> None:
@@ -146,6 +147,51 @@ def test_a_step_that_failed_and_says_escalate_brings_in_the_next_with_what_was_t
     [page] = [one for one in shop.news() if one.purpose == "page"]
     assert page.to == "ben"
     assert "failed: Switch the shop to its static page." in page.text
+
+
+def test_when_no_containment_step_is_left_the_next_is_brought_in_once(open_desk: OpenDesk) -> None:
+    path = "  - {after: 5m, page: oncall}\n"
+    desk = open_desk(runbooks={"shop-down": LADDER.replace(path, f"{path}  - {{after: 9m, page: product_owner}}\n")})
+    desk.alertmanager_says("firing", labels=SHOP_DOWN)
+    desk.press("ada", "acknowledge")
+    desk.news()
+
+    record(desk, "contain", "skipped", reason="There is no static page.")
+    assert desk.news() == []
+
+    record(desk, "roll_back_deploy", "failed")
+    assert desk.heard() == [("page", "ben")]
+    assert any("paging Ben (On-call). Reason: no containment step is left" in line for line in desk.timeline())
+
+    record(desk, "roll_back_deploy", "failed")
+    assert desk.news() == []
+
+
+def test_what_is_skipped_after_a_step_that_helped_or_after_containment_brings_in_nobody(shop: Desk) -> None:
+    record(shop, "roll_back_deploy")
+    record(shop, "contain", "skipped", reason="It is back.")
+    shop.does("contain")
+    record(shop, "roll_back_deploy", "failed")
+
+    assert shop.news() == []
+
+
+def test_a_failed_step_that_says_stop_ends_the_ladder_and_brings_in_the_next(open_desk: OpenDesk) -> None:
+    first = "{phase: contain, text: Drain the broken zone., expect: It is empty., on_fail: stop}"
+    stopping = LADDER.replace("  - {phase: contain, text: Switch", f"  - {first}\n  - {{phase: contain, text: Switch")
+    desk = open_desk(runbooks={"shop-down": stopping})
+    desk.alertmanager_says("firing", labels=SHOP_DOWN)
+    desk.press("ada", "acknowledge")
+    record(desk, "roll_back_deploy", "failed")
+    desk.news()
+
+    record(desk, "contain", "failed")
+
+    assert desk.heard() == [("page", "ben")]
+    after = str(number(desk, "contain") + 1)
+    refused = desk.api("POST", f"/incidents/INC-001/steps/{after}", expect=409, outcome="done")
+    assert "failed, and the runbook says to stop there. Give a reason" in refused["detail"]
+    record(desk, "diagnose")
 
 
 def test_whoever_works_on_a_step_that_nobody_has_has_it(open_desk: OpenDesk) -> None:

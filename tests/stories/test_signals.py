@@ -223,6 +223,22 @@ def test_an_authentic_body_that_nobody_understands_opens_an_incident_of_its_own(
     assert desk.heard() == [("page", "ada"), ("tell", "ben")]
 
 
+def test_a_body_that_nobody_understands_reopens_the_resolved_incident_about_the_last_one(desk: Desk) -> None:
+    desk.post(b'{"alerts": [')
+    desk.settle()
+    desk.press("ada", "acknowledge")
+    desk.does("resolve")
+    desk.forward(hours=14)
+    desk.news()
+
+    desk.post(b'{"alerts": [')
+    desk.settle()
+
+    assert [(one["id"], one["status"]) for one in desk.incidents()] == [("INC-001", "active")]
+    assert desk.heard() == [("page", "ada"), ("tell", "ben")]
+    assert any("Reopened: it happened again. Round 2" in line for line in desk.timeline())
+
+
 def test_a_forged_delivery_is_refused_and_stores_nothing(desk: Desk) -> None:
     desk.post(b"{}", expect=401, token="not the token")
     desk.settle()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from incidents import claims, opening, paging, store, tables
+from incidents import claims, ownincidents, paging, store, tables
 from incidents.kinds import KINDS
 from incidents.promises import make
 from incidents.takingback import HEARD
@@ -109,7 +109,7 @@ def claimed_page(desk: Desk, person: str) -> Any:
 def writes(desk: Desk, row: Any, ended: Ended) -> tuple[str, bool]:
     """The worker writes down what its look has led to."""
     house = desk.house
-    Settler(house.database, KINDS, house.shelf.current, timedelta(seconds=20), opening.parked).settle(
+    Settler(house.database, KINDS, house.shelf.current, timedelta(seconds=20), ownincidents.parked).settle(
         [Done(row, ended, tried=False)]
     )
     p = tables.promise.c

@@ -244,10 +244,9 @@ def _sent(
     session.execute(
         update(h).where(*mine, h.c.sent_at.is_(None), h.c.how != "digest").values(sent_at=now, by_channel=channel)
     )
-    if row.kind == "page" and row.facts.get("audiences"):
-        session.execute(
-            update(h).where(*mine, h.c.audience.in_(row.facts["audiences"]), h.c.how == "page").values(asked_as="page")
-        )
+    if row.kind == "page":  # whatever it is about; what a colleague saw before it is no answer to it
+        unseen = or_(h.c.evidence.is_(None), h.c.evidence != "seen")
+        session.execute(update(h).where(*mine, h.c.how == "page", unseen).values(asked_as="page"))
     if outcome.delivered:
         session.execute(
             update(h).where(*mine, h.c.delivered_at.is_(None), h.c.how != "digest").values(delivered_at=now)
@@ -363,7 +362,7 @@ def _hurry(session: Connection, later: Any, row: Row[Any], *, at: datetime, now:
 
 
 def _put_back(session: Connection, row: Row[Any], *, now: datetime) -> None:
-    """It left after all: what was made in its place is not owed, what was brought forward waits for its own time again."""
+    """It left after all: what was made in its place is not owed, and what was brought forward has its own time again."""
     p = t.promise
     mine = [p.c.incident_id == row.incident_id, p.c.round == row.round, p.c.kind == "page", p.c.state == "due"]
     for later in session.execute(select(p.c.id, p.c.facts).where(*mine, p.c.id != row.id)).all():

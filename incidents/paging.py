@@ -335,7 +335,7 @@ def end_hearing(session: Connection, incident: Row[Any], *, why: str, only: Sequ
 
 
 def hold(session: Connection, incident: Row[Any]) -> None:
-    """While the signal is clear and nobody has it, nothing more of these kinds leaves; whom a person asked for is paged."""
+    """While the signal is clear and nobody has it, nothing more of these kinds leaves but for whom a person asked."""
     p = t.promise
     due = store.due_promises(session, incident.id, HOLDABLE)
     ids = [row.id for row in due if not row.held and row.facts.get("why") not in BY_PERSONS]

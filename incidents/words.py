@@ -67,6 +67,7 @@ TIMELINE = {
     "digest.sent": "The digest went to {person} by {channel}.",
     "heard": "{audience} has heard: {person}, by {evidence}.",
     "missed": "{audience} has not heard within {within}. It was due at {due}; it is still owed.",
+    "missed.late": "{audience} heard {late} late: it was due at {due}.",
     "missed.unproven": "{audience} was told within {within}, but no provider proved it: sent, not proven.",
     "escalated": "Nobody has it after {after}: paging {who}.",
     "escalated.person": "{person} escalated: paging {who}.{reason}",

@@ -362,7 +362,7 @@ def _hurry(session: Connection, later: Any, row: Row[Any], *, at: datetime, now:
 
 
 def _put_back(session: Connection, row: Row[Any], *, now: datetime) -> None:
-    """It left after all: what was made in its place is not owed, and what was brought forward has its own time again."""
+    """It left after all: what was made in its place is not owed, what was brought forward has its own time again."""
     p = t.promise
     mine = [p.c.incident_id == row.incident_id, p.c.round == row.round, p.c.kind == "page", p.c.state == "due"]
     for later in session.execute(select(p.c.id, p.c.facts).where(*mine, p.c.id != row.id)).all():

@@ -13,6 +13,7 @@ from console.facts import derived, may_take_back, name_of
 from console.frame import Frame
 from console.remembered import of_form
 from incidents import accounts, door, store, storms, tables
+from incidents.answers import is_asked
 from incidents.book import Book
 from incidents.briefing import incident_facts
 from incidents.errors import Refused
@@ -142,6 +143,7 @@ def _page(frame: Frame, work: Work, link: Link, *, result: str = "", status: int
         asks=asks,
         takes="acknowledge" in link.verbs,
         mine=mine,
+        is_asked=asks and is_asked(work.session, store.find_incident(work.session, link.incident), link.person),
         may_take_back=may_take_back(page, link.person, work.now) if page and not link.fault else "",
         fault=fault,
         result=result,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, or_, select
 
-from incidents import asking, escalation, evidence, hearing, paging, regrade, store, tables, takingback
+from incidents import asking, escalation, evidence, hearing, holding, paging, regrade, store, tables, takingback
 from incidents.book import Book
 from incidents.errors import Refused
 from incidents.lifecycle import OPEN, next_state
+from incidents.press import Answered
 from incidents.promises import Bell, Wanted, cancel, make
-from incidents.words import because, names
+from incidents.words import answer, because, names
 
 t = tables
 
@@ -151,23 +153,59 @@ def seen(session: Connection, incident: Row[Any], *, by: str, via: str, book: Bo
 
 def decline(
     session: Connection, incident: Row[Any], *, by: str, via: str, reason: str, book: Book, now: datetime
-) -> list[Bell]:
+) -> Answered:
     """“Can't take it”: it counts for that person only, and the next person is paged at once.
 
-    The holder who says it gives the incident back: nobody has it, in a new round.
+    The holder who says it gives the incident back: nobody has it, in a new round. Of who was only told it is noted.
     """
     next_state(incident.status, "decline")
     name = paging.person_name(book, by)
     store.write(session, incident.id, "declined", now=now, actor=by, source=via, person=name, reason=because(reason))
-    was_asked = [row for row in store.hearing_rows(session, incident) if row.person == by and row.heard_at is None]
+    was_asked = is_asked(session, incident, by)
+    mine = [row for row in store.hearing_rows(session, incident) if row.person == by and row.heard_at is None]
+    turns = [row for row in store.due_promises(session, incident.id, ("page",)) if row.target == by]
     evidence.hear(session, incident, by, evidence="decline", channel=via, book=book, now=now)
     incident = store.change_incident(session, incident, person_knew_at=incident.person_knew_at or now)
     if incident.taken_by == by:
-        return asking.new_round(session, incident, book=book, now=now, but=by)
+        return Answered(asking.new_round(session, incident, book=book, now=now, but=by), answer("decline.given_back"))
     if incident.taken_by is not None:
-        return []
-    bells = _page_next_of(session, incident, {row.audience for row in was_asked}, but=by, via=via, book=book, now=now)
-    return bells or bring_forward(session, incident, code="escalated.declined", by=by, via=via, book=book, now=now)
+        return Answered([], answer("decline.taken", holder=paging.person_name(book, incident.taken_by)))
+    if not was_asked:
+        return Answered(_give_on(session, incident, turns, now=now), answer("decline.told"))
+    bells = _page_next_of(session, incident, {row.audience for row in mine}, but=by, via=via, book=book, now=now)
+    bells = bells or bring_forward(
+        session, incident, code="escalated.declined", by=by, via=via, why="escalation", book=book, now=now
+    )
+    if bells:
+        return Answered(bells, answer("decline.held" if holding.is_held(session, incident) else "decline"))
+    store.write(session, incident.id, "declined.nobody", now=now, actor=by, source=via, person=name)
+    goes_on = store.due_promises(session, incident.id, ("escalate",))
+    return Answered([], answer("decline.nobody" if goes_on else "decline.nobody_ever"))
+
+
+def is_asked(session: Connection, incident: Row[Any], person: str) -> bool:
+    """Is it this person whom a page of this round is for, or was? Whoever is told beside somebody else is not asked."""
+    first = {row.person for row in store.hearing_rows(session, incident) if row.asked_as == hearing.PAGE}
+    asked = (first | _paged(session, incident)) - {""}
+    return person in asked or not asked
+
+
+def _give_on(session: Connection, incident: Row[Any], turns: Sequence[Row[Any]], *, now: datetime) -> list[Bell]:
+    """Who was only told will not be paged in their turn: the next of that audience is, at the same time."""
+    rows = store.hearing_rows(session, incident)
+    asked = {row.target for row in store.due_promises(session, incident.id, ("page",))}
+    not_again = _said_no(rows) | _paged(session, incident) | asked | {""}
+    heard = evidence.heard_audiences(rows)
+    wanted = []
+    for turn in turns:
+        for audience in [one for one in turn.facts.get("audiences", ()) if one not in heard]:
+            nexts = [row.person for row in rows if row.audience == audience and row.person not in not_again]
+            wanted += [_member_page(incident, person, audience, due_at=turn.due_at) for person in nexts[:1]]
+    return make(session, wanted, now=now)
+
+
+def _said_no(rows: Iterable[Row[Any]]) -> set[str]:
+    return {row.person for row in rows if row.evidence == "decline"}
 
 
 def _page_next_of(
@@ -175,7 +213,7 @@ def _page_next_of(
 ) -> list[Bell]:
     """Page the next person of each of these audiences now, rather than at their share of the minutes."""
     rows = store.hearing_rows(session, incident)
-    not_again = {row.person for row in rows if row.evidence == "decline"} | _paged(session, incident) | {but, ""}
+    not_again = _said_no(rows) | _paged(session, incident) | {but, ""}
     bells: list[Bell] = []
     paged: list[str] = []
     for audience in sorted(audiences):
@@ -204,17 +242,20 @@ def page_member(session: Connection, incident: Row[Any], person: str, audience: 
     for planned in store.due_promises(session, incident.id, ("page",)):
         if planned.target == person and audience in planned.facts.get("audiences", ()):
             return paging.hurry(session, planned.id, at=now, now=now) or [Bell("page", planned.id)]
-    wanted = Wanted(
+    return make(session, [_member_page(incident, person, audience, due_at=now)], now=now)
+
+
+def _member_page(incident: Row[Any], person: str, audience: str, *, due_at: datetime) -> Wanted:
+    return Wanted(
         kind="page",
         key=paging.key_of("page", incident, person, f"next-{incident.version}"),
-        due_at=now,
+        due_at=due_at,
         incident_id=incident.id,
         round=incident.round,
         target=person,
         facts={"audiences": [audience], "why": "next_person", "contact": 0},
         mode=incident.mode,
     )
-    return make(session, [wanted], now=now)
 
 
 def bring_forward(
@@ -225,15 +266,19 @@ def bring_forward(
     by: str,
     via: str,
     reason: str = "",
+    why: str = "asked_for",
     book: Book,
     now: datetime,
 ) -> list[Bell]:
-    """Escalate at once: page whoever of the path was not paged yet in this round, whether or not somebody has it."""
+    """Escalate at once: page whoever of the path was not paged yet in this round.
+
+    Whom a person asked for is paged whether or not somebody has it.
+    """
     rules = store.rules_of(incident)
     own = incident.snapshot["runbook"]["escalation"]  # a person may bring in the runbook's people at a P3 too
     path = own or escalation.path_of(rules, incident.severity, own)
-    paged = _paged(session, incident)
-    role, people = escalation.next_target(path, store.roles_frozen(incident), paged | {by})
+    not_again = _paged(session, incident) | _said_no(store.hearing_rows(session, incident)) | {by}
+    role, people = escalation.next_target(path, store.roles_frozen(incident), not_again)
     if not people:
         return []
     name = paging.person_name(book, by)
@@ -252,7 +297,7 @@ def bring_forward(
     n = f"now-{incident.version}"
     return make(
         session,
-        [paging.page(incident, person, n, why="asked_for", now=now, even_if_taken=True) for person in people],
+        [paging.page(incident, person, n, why=why, now=now, even_if_taken=why == "asked_for") for person in people],
         now=now,
     )
 
@@ -266,7 +311,7 @@ def escalate(
     if not bells:
         raise Refused(
             "escalate.nobody_left",
-            "Everyone on the escalation path was paged already in this round. Nobody was paged now. "
+            "Everyone on the escalation path was paged already in this round, or can't take it. Nobody was paged now. "
             "Call somebody, or give the incident to a person by name.",
         )
     store.change_incident(session, incident)

@@ -53,6 +53,9 @@ def _question(session: Connection, incident: Row[Any], phase: str, *, due_at: da
 def _end_questions(session: Connection, incident: Row[Any], *, why: str, now: datetime) -> None:
     mine = t.promise.c.incident_id == incident.id
     cancel(session, mine, t.promise.c.kind == "still_on_it", why=why, now=now)
+    for page in store.due_promises(session, incident.id, ("page",)):
+        if page.facts.get("why") == "still_on_it":
+            cancel(session, t.promise.c.id == page.id, why=why, now=now)
 
 
 def _open_question(session: Connection, incident: Row[Any]) -> Row[Any] | None:

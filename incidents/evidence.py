@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, update
 
 from incidents import hearing, paging, store, tables
 from incidents.book import Book
 from incidents.promises import cancel
+from incidents.units import spoken
 
 t = tables
 PRESSES = ("acknowledge", "seen", "decline")
@@ -41,8 +42,8 @@ def hear(
     session.execute(update(h).where(*mine, ~proven).values(heard_at=now, evidence=evidence, by_channel=channel))
     if evidence == "acknowledge":  # stronger than a delivery or a “seen” before it
         session.execute(update(h).where(*mine).values(evidence=evidence))
-    rows = store.hearing_rows(session, incident)
-    for audience in sorted(heard_audiences(rows) - before):
+    fresh = heard_audiences(store.hearing_rows(session, incident)) - before
+    for audience in sorted(fresh):
         store.write(
             session,
             incident.id,
@@ -52,7 +53,25 @@ def hear(
             person=paging.person_name(book, person),
             evidence=EVIDENCE_WORDS[evidence],
         )
+    _count_late(session, incident, fresh, book=book, now=now)
     forget_heard(session, incident, person, pressed=evidence in PRESSES, now=now)
+
+
+def _count_late(
+    session: Connection, incident: Row[Any], audiences: Collection[str], *, book: Book, now: datetime
+) -> None:
+    """They heard after their minutes, which nobody had looked at yet: a miss all the same, with how late it was."""
+    h = t.hearing
+    for row in store.due_promises(session, incident.id, ("deadline",)):
+        if row.target not in audiences or row.round != incident.round or row.held or row.due_at >= now:
+            continue
+        audience, late = paging.label(book, row.target), spoken(now - row.due_at)
+        due = f"{row.due_at:%H:%M} UTC"
+        store.write(session, incident.id, "missed.late", now=now, audience=audience, late=late, due=due)
+        store.count(session, "hearing.missed")
+        mine = [h.c.incident_id == incident.id, h.c.round == row.round, h.c.audience == row.target]
+        not_in_time = or_(h.c.heard_at.is_(None), h.c.heard_at > row.due_at)
+        session.execute(update(h).where(*mine, not_in_time).values(missed_at=row.due_at))
 
 
 def heard_audiences(rows: Iterable[Row[Any]]) -> set[str]:

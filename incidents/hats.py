@@ -16,9 +16,9 @@ from incidents import answers, asking, evidence, lifecycle, paging, store, table
 from incidents.book import Book
 from incidents.claims import end
 from incidents.errors import Malformed, Refused
-from incidents.press import Press
+from incidents.press import Answered, Press
 from incidents.promises import Bell, Wanted, cancel, make
-from incidents.words import names
+from incidents.words import answer, names
 
 t = tables
 HATS = ("commander", "communicator", "investigator")
@@ -140,17 +140,16 @@ def accept(press: Press) -> list[Bell]:
     return _take(press, offer.facts["role"])
 
 
-def declined(press: Press, offer: Row[Any]) -> list[Bell]:
+def declined(press: Press, offer: Row[Any]) -> Answered:
     """“Can't take it”: whoever wears the hat keeps it, and who offered it is told."""
     role = offer.facts["role"]
     _end_offers(press.session, press.incident, role, why=f"{press.by.person} can't take it", now=press.now)
-    keeper = store.roles_now(press.session, press.incident.id).get(role)
-    _say(
-        press, "handover.declined", person=press.by.name, role=label(press.book, role),
-        keeper=paging.person_name(press.book, keeper) if keeper else "Nobody",
-    )  # fmt: skip
+    wearer = store.roles_now(press.session, press.incident.id).get(role)
+    kept = {"role": label(press.book, role), "keeper": paging.person_name(press.book, wearer) if wearer else "Nobody"}
+    _say(press, "handover.declined", person=press.by.name, **kept)
     store.change_incident(press.session, press.incident)
-    return make(press.session, [_tell(press, offer.facts["by"], "hat_kept", role)], now=press.now)
+    bells = make(press.session, [_tell(press, offer.facts["by"], "hat_kept", role)], now=press.now)
+    return Answered(bells, answer("decline.hat", **kept))
 
 
 def handover_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:

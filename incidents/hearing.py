@@ -171,6 +171,14 @@ def heard_at(rows: Sequence[Any]) -> datetime | None:
     return max(row.heard_at for row in known) if len(known) == sum(1 for row in rows if row.person) else None
 
 
+def is_told(rows: Sequence[Any], *, by: datetime | None = None) -> bool:
+    """Whether an audience that is only told was sent to: somebody of it, or everyone where everyone must hear."""
+    reached = [row.heard_at or row.sent_at for row in rows if row.person]
+    in_time = [at is not None and (by is None or at <= by) for at in reached]
+    every = all if any(row.everyone for row in rows) else any
+    return bool(in_time) and rows[0].how != PAGE and every(in_time)
+
+
 def state_of(rows: Sequence[Any], now: datetime) -> str:
     """What a page may say of an audience: heard, sent (not proven), missed, ended, shadow, nobody or due."""
     if heard_at(rows) is not None:
@@ -181,6 +189,6 @@ def state_of(rows: Sequence[Any], now: datetime) -> str:
         return "shadow" if all(row.ended == "shadow" for row in rows) else "ended"
     if any(row.missed_at for row in rows):
         return "missed"
-    if rows[0].how != PAGE and any(row.sent_at for row in rows):
+    if is_told(rows):
         return "sent"
     return "late" if rows[0].due_at < now else "due"

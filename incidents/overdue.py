@@ -66,7 +66,7 @@ def deadline_due(session: Connection, row: Row[Any], book: Book, now: datetime) 
     if not rows or hearing.heard_at(rows) is not None or row.round != incident.round:
         return []
     audience, within = paging.label(book, row.target), spoken(timedelta(seconds=row.facts["within"]))
-    if rows[0].how != hearing.PAGE and any(h.sent_at for h in rows):
+    if hearing.is_told(rows, by=row.due_at):
         store.write(session, incident.id, "missed.unproven", now=now, audience=audience, within=within)
         store.count(session, "hearing.unproven")
         return []
@@ -75,9 +75,8 @@ def deadline_due(session: Connection, row: Row[Any], book: Book, now: datetime) 
     )
     store.count(session, "hearing.missed")
     h = t.hearing
-    session.execute(
-        h.update().where(h.c.id.in_([one.id for one in rows]), h.c.heard_at.is_(None)).values(missed_at=row.due_at)
-    )
+    not_told = [one.id for one in rows if not hearing.is_told([one], by=row.due_at)]
+    session.execute(h.update().where(h.c.id.in_(not_told), h.c.heard_at.is_(None)).values(missed_at=row.due_at))
     fallback = store.rules_of(incident).hearing.fallback
     if not fallback:
         return []

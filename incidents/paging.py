@@ -17,6 +17,7 @@ from incidents.words import names
 t = tables
 HOLDABLE = ("page", "tell", "escalate", "deadline")
 IS_PARKED = t.promise.c.key.like("page:%:parked-%")  # a page about an act of which nobody knows: nothing ends it
+BY_PERSONS = ("command", "asked_for", "parked")  # somebody asked for this person by name: it leaves by itself
 UNSENT_NEXT_CONTACT_AFTER = timedelta(seconds=30)  # a definite no starts the next contact then, or sooner (§4.3)
 
 
@@ -365,14 +366,11 @@ def end_hearing(session: Connection, incident: Row[Any], *, why: str, only: Sequ
 
 
 def hold(session: Connection, incident: Row[Any]) -> None:
-    """While the signal is clear and nobody has it, nothing more of these kinds leaves."""
+    """While the signal is clear and nobody has it, nothing more of these kinds leaves but for whom a person asked."""
     p = t.promise
-    session.execute(
-        update(p)
-        .where(p.c.incident_id == incident.id, p.c.state == "due", p.c.kind.in_(HOLDABLE), p.c.held.is_(False))
-        .where(not_(IS_PARKED))
-        .values(held=True)
-    )
+    due = store.due_promises(session, incident.id, HOLDABLE)
+    ids = [row.id for row in due if not row.held and row.facts.get("why") not in BY_PERSONS]
+    session.execute(update(p).where(p.c.id.in_(ids), p.c.state == "due").values(held=True))
 
 
 def unhold(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:

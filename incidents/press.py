@@ -41,6 +41,14 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What fell due by a verb that can come out in several ways, and what is said of the way it did."""
+
+    bells: list[Bell]
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Press:
     """Everything that a verb gets: the locked incident, who pressed, the fields, the book and the moment."""
 

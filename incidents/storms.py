@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, select, update
 from incidents import holding, store, tables
 from incidents.book import Book
 from incidents.lifecycle import OPEN
+from incidents.paging import BY_PERSONS
 from incidents.policykeys import LIVE
 from incidents.promises import IS_DUE, Outcome, Skip
 
@@ -26,7 +27,6 @@ GATHER = timedelta(seconds=10)  # what opens together leaves together
 SPACING = timedelta(minutes=1)  # in a storm nobody gets more than one page a minute
 NEXT_CARRIER = timedelta(seconds=3)  # somebody else carries this one now; look whether it left
 MOST = 50  # what one page can list
-BY_PERSONS = ("command", "asked_for", "parked")  # somebody asked for this person by name: it leaves by itself
 WORST = 0
 
 
@@ -159,7 +159,7 @@ def is_owed(session: Connection, row: Row[Any], incident: Row[Any]) -> Skip | No
         return Skip("cancelled", f"{incident.taken_by} has it")
     if row.facts.get("why") == "still_on_it" and incident.taken_by != row.target:
         return Skip("cancelled", f"{row.target} has it no more")
-    if holding.is_held(session, incident):
+    if row.facts.get("why") not in BY_PERSONS and holding.is_held(session, incident):
         return Skip("held", "the signal is clear")
     return None
 

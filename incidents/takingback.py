@@ -128,13 +128,18 @@ def _unhear(session: Connection, incident: Row[Any], heard: Mapping[str, Mapping
 def _owe_again(
     session: Connection, incident: Row[Any], owed: Mapping[str, Mapping[str, Any]], *, now: datetime
 ) -> list[Bell]:
-    """What it ended is promised anew, at the same time: an ended promise is never due again."""
+    """What it ended is promised anew, at the same time: an ended promise is never due again.
+
+    A page to a next contact is made again where the one before it, which is owed again too, still brings no yes.
+    """
     p = t.promise
     rows = session.execute(select(p).where(p.c.id.in_([int(one) for one in owed]))).all()
     for row in rows:
         if row.state == "due" and row.facts != owed[str(row.id)]:
             session.execute(update(p).where(p.c.id == row.id).values(facts=owed[str(row.id)]))
+    again = {row.id for row in rows}
     ended = [row for row in rows if row.state in ("cancelled", "superseded")]
+    ended = [row for row in ended if row.facts.get("instead_of") not in again]
     return make(session, [_anew(row, owed[str(row.id)], incident.version) for row in ended], now=now)
 
 

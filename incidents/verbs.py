@@ -31,9 +31,9 @@ from incidents import (
 from incidents.alerts import clean_line
 from incidents.book import Book
 from incidents.errors import Malformed, NotFound, Refused
-from incidents.press import LONGEST_NOTE, Actor, Done, Press
+from incidents.press import LONGEST_NOTE, Actor, Answered, Done, Press
 from incidents.promises import Bell, make
-from incidents.words import because
+from incidents.words import answer, because
 
 t = tables
 __all__ = ["VERBS", "Actor", "Done", "Press", "Verb", "perform"]
@@ -69,7 +69,8 @@ def perform(
     permissions.within(by, {one.team for one in (row, *others)})
     press = Press(session, row, by, fields, book, now)
     hats.look_at_hat(press, verb)
-    bells = known.run(press)
+    came = known.run(press)
+    bells, said = (came.bells, came.said) if isinstance(came, Answered) else (came, known.said)
     note = fields.get("note")
     if note and "note" not in known.fields:
         _note(Press(session, row, by, {"text": note}, book, now))
@@ -78,7 +79,7 @@ def perform(
     why = str(fields.get("reason") or fields.get("note") or fields.get("text") or "")
     told = {name: value for name, value in fields.items() if name not in ("reason", "note", "text", "version")}
     _audit(session, by, verb, row.name, why=why, facts=told, now=now)
-    return Done(row.id, row.name, bells, known.said)
+    return Done(row.id, row.name, bells, said)
 
 
 def _audit(
@@ -100,7 +101,7 @@ def _seen(press: Press) -> list[Bell]:
     return answers.seen(press.session, press.incident, **press.who, book=press.book, now=press.now)
 
 
-def _decline(press: Press) -> list[Bell]:
+def _decline(press: Press) -> Answered:
     offer = hats.offered_to(press)
     if offer is not None:
         return hats.declined(press, offer)
@@ -267,7 +268,7 @@ class Verb:
 
     name: str
     label: str
-    run: Callable[[Press], list[Bell]]
+    run: Callable[[Press], list[Bell] | Answered]
     said: str
     fields: tuple[str, ...] = field(default=())
     beside: Callable[[Press], list[int]] | None = None  # the other incidents that it changes
@@ -285,7 +286,7 @@ VERBS = {
             "Taken back. Nobody has it, and paging goes on as if you had not acknowledged.",
         ),
         Verb("seen", "Seen", _seen, "Noted that you have seen it. Nobody has it by that; escalation goes on."),
-        Verb("decline", "Can't take it", _decline, "Noted. The next person is paged now.", ("reason",)),
+        Verb("decline", "Can't take it", _decline, answer("decline"), ("reason",)),
         Verb("escalate", "Escalate now", _escalate, "The next of the path is paged now.", ("reason",)),
         Verb("note", "Add a note", noting.note, "The note is on the timeline.", ("text", "at", "zone")),
         Verb(

@@ -68,6 +68,7 @@ TIMELINE = {
     "digest.sent": "The digest went to {person} by {channel}.",
     "heard": "{audience} has heard: {person}, by {evidence}.",
     "missed": "{audience} has not heard within {within}. It was due at {due}; it is still owed.",
+    "missed.late": "{audience} heard {late} late: it was due at {due}.",
     "missed.unproven": "{audience} was told within {within}, but no provider proved it: sent, not proven.",
     "escalated": "Nobody has it after {after}: paging {who}.",
     "escalated.person": "{person} escalated: paging {who}.{reason}",
@@ -80,6 +81,7 @@ TIMELINE = {
     "acknowledged.late": "{person} acknowledged too; {holder} has it.",
     "seen": "{person} has seen it.",
     "declined": "{person} can't take it.{reason}",
+    "declined.nobody": "{person} can't take it, and nobody else is left to page now.",
     "still_on_it": "{person} did nothing for {quiet} while it still fires: asked “still on it?”.",
     "still_on_it.raised": "The severity was raised: {person} is asked “still on it?”.",
     "still_on_it.yes": "{person} is still on it.",
@@ -157,6 +159,18 @@ REPLIES = {
     "late": "{holder} has it already. Noted that you acknowledged too.",
 }
 
+# What a person reads who pressed, where a verb can come out in several ways.
+SAID = {
+    "decline": "Noted. The next person is paged now.",
+    "decline.held": "Noted. The signal is clear, so paging holds: the next person is paged once it fires again.",
+    "decline.given_back": "Noted. Nobody has it now: a new round begins, and its people are asked from its start.",
+    "decline.taken": "Noted. {holder} has it, so nobody else is paged.",
+    "decline.told": "Noted: you will not be paged in your turn. Nobody else is paged by that; who was paged is still asked.",
+    "decline.nobody": "Noted. Nobody else is left to page: you are asked again by the path.",
+    "decline.nobody_ever": "Noted. Nobody else is left to page, and nobody is asked again by itself: call somebody.",
+    "decline.hat": "Noted. {keeper} stays {role}.",
+}
+
 REFUSALS = {
     ("contain", "contained"): "It is contained already. Nothing was changed.",
     ("contain", "resolved"): "It is resolved already. Nothing was changed.",
@@ -200,6 +214,11 @@ VERB_WORDS = {
 def say(code: str, **facts: Any) -> str:
     """The sentence of a timeline entry."""
     return TIMELINE[code].format(**facts)
+
+
+def answer(code: str, **facts: Any) -> str:
+    """What a person reads who pressed."""
+    return SAID[code].format(**facts)
 
 
 def refusal(verb: str, status: str) -> str:

@@ -32,6 +32,7 @@ from templates.render import render
 
 SAID = "firedoor-said"  # what the last press did, shown once on the next page
 View = Callable[..., Response]  # of the frame, and of the parts of its address by name
+NOTHING_AROUND: tuple[list[dict[str, Any]], dict[str, Any]] = ([], {"count": 0, "worst": ""})
 
 
 class Frame:
@@ -78,7 +79,7 @@ class Frame:
         by = me.holder.actor(book, "console") if me else None
         liked = likings(request.cookies)
         zone = self.zone()
-        wrong = troubles(self.health()) if me else []
+        wrong, open_now = (g.get("around") or self._around()) if me else NOTHING_AROUND
         shown = {
             "me": _me(by) if by else None,
             "csrf": me.csrf if me else "",
@@ -89,7 +90,7 @@ class Frame:
             "offset": offset_words(now, zone),
             "liked": liked,
             "keymap": keymap.shown(keymap.in_force(request.cookies.get(keymap.COOKIE, ""))),
-            "open_now": self._open_now() if me else {"count": 0, "worst": ""},
+            "open_now": open_now,
             "places": places(request.path, by.role, served()) if by else [],
             "refresh": refresh and request.method == "GET",
             "said": self._read_said(),
@@ -125,6 +126,11 @@ class Frame:
             )  # fmt: skip
         return answer  # type: ignore[return-value]  # werkzeug's Response; Flask's own adds nothing here
 
+    def _around(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """What every page says of Firedoor and of what is open. It needs connections of its own, so it is asked before
+        a page takes one: pages that each hold one and wait for another would wait for each other."""
+        return troubles(self.health()), self._open_now()
+
     def _open_now(self) -> dict[str, Any]:
         """For the title of every page. A store that can't answer has its own page, which also has a title."""
         try:
@@ -157,6 +163,7 @@ class Frame:
                 return self.ask_to_sign_in(401, typed=typed_text(), wanted=wanted)
             if request.method in ("GET", "HEAD", "OPTIONS"):
                 allows(self.actor(), needs)
+                g.around = self._around()
                 return None
             if not self.sessions.is_own_form(request, g.signed_in.csrf):
                 return self._foreign_form()

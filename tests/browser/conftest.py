@@ -126,8 +126,10 @@ def visiting(browser: Browser, **how: Any) -> Iterator[Visit]:
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield Visit(context, page, complaints)
-    context.close()
+    try:
+        yield Visit(context, page, complaints)
+    finally:
+        context.close()
     assert complaints == []
 
 

@@ -63,7 +63,8 @@ def incident_page(
         "foreign": [name for name, team in others.items() if lack(by, "respond", [team])],
         "may_take_back": may_take_back(facts, person, now),
         "step_now": next((step for step in shown["steps"] if step["n"] == facts["next"]["step"]), None),
-        "any_waits": any(step["waits"] and not step["may_go_early"] for step in shown["steps"]),
+        # What an override opens: containment keeps its order whoever unlocks the rest.
+        "any_waits": any(step["waits"] and step["phase"] != "contain" for step in shown["steps"]),
         "timeline": [shown_entry(entry, book) for entry in timeline],
         "rail": rail(shown),
         "untouched": bool(shown["ended_at"]) and all(one["state"] in ("waiting", "skipped") for one in shown["steps"]),

@@ -36,6 +36,7 @@ from incidents.policykeys import LIVE as LIVE_MODE
 from incidents.policykeys import SHADOW
 from incidents.promises import Bell, Wanted, make
 from incidents.silences import InForce
+from incidents.words import because
 
 t = tables
 NOTE = update(t.alert).where(t.alert.c.id == bindparam("b_id"))
@@ -279,7 +280,15 @@ def reopen_by_signal(
 
 
 def reopen(
-    session: Connection, incident: Row[Any], *, code: str, by: str, via: str, book: Book, now: datetime
+    session: Connection,
+    incident: Row[Any],
+    *,
+    code: str,
+    by: str,
+    via: str,
+    reason: str = "",
+    book: Book,
+    now: datetime,
 ) -> list[Bell]:
     """Back to active, in a new round with fresh hearing. The milestones of the ended rounds stay on the timeline."""
     status = next_state(incident.status, "reopen", closed_reason=incident.closed_reason)
@@ -288,7 +297,10 @@ def reopen(
     if live is not None and live.id != incident.id:
         raise Refused("reopen.live", f"{live.name} is open for the same cause. Nothing was changed. Work on that one.")
     person = paging.person_name(book, by)
-    store.write(session, incident.id, code, now=now, actor=by, source=via, person=person, round=incident.round + 1)
+    store.write(
+        session, incident.id, code, now=now, actor=by, source=via, person=person, round=incident.round + 1,
+        reason=because(reason),
+    )  # fmt: skip
     incident = store.change_incident(
         session, incident, status=status, cleared_at=None, stale_at=None, contained_at=None, impact_over_at=None,
         resolved_at=None, stood_down_at=None, closed_at=None, closed_reason=None, needs_human=None,

@@ -203,8 +203,9 @@ def _resolve(press: Press) -> list[Bell]:
 
 def _reopen(press: Press) -> list[Bell]:
     return response.reopen(
-        press.session, press.incident, code="reopened.person", **press.who, book=press.book, now=press.now
-    )
+        press.session, press.incident, code="reopened.person", **press.who, reason=press.text("reason"),
+        book=press.book, now=press.now,
+    )  # fmt: skip
 
 
 def _severity(press: Press) -> list[Bell]:

@@ -50,7 +50,7 @@ TIMELINE = {
     "Follow-up: mend the runbook or the alert rule.",
     "resolved.signal": "Resolved: the signal stayed clear for {after}. Contained and impact over are marked “by signal”.",
     "reopened": "Reopened: it fires again. Round {round}: nobody has it yet.",
-    "reopened.person": "Reopened by {person}. Round {round}: nobody has it yet.",
+    "reopened.person": "Reopened by {person}. Round {round}: nobody has it yet.{reason}",
     "reopened.again": "Reopened: it happened again. Round {round}: nobody has it yet.",
     "reopened.flapping": "It opened {count} times within an hour. From now on it no longer clears itself.",
     "page.sent": "{person} was paged by {channel}{again}.",

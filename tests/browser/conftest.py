@@ -6,7 +6,9 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -69,6 +71,12 @@ class Site:
         page.get_by_role("button", name="Sign in as").click()
         page.wait_for_url(f"{self.url}/")
 
+    def let_in(self, context: BrowserContext, person: str = "ada") -> None:
+        """The same without its pages, for tests of other pages: the browser's own cookies, by one request."""
+        form = {"token": add_token(self.desk.house, person, "signin")}
+        answer = context.request.post(f"{self.url}/signin", form=form, max_redirects=0)
+        assert answer.status == 303, answer.text()
+
     def fires(self, labels: dict[str, str], **annotations: str) -> None:
         self.desk.alertmanager_says("firing", labels=labels, annotations=annotations)
 
@@ -110,14 +118,23 @@ class Visit:
     complaints: list[str]
 
 
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    """A desktop visit that fails the test if the browser complains."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+@contextmanager
+def visiting(browser: Browser, **how: Any) -> Iterator[Visit]:
+    """A visit that fails its test if the browser complains."""
+    context = browser.new_context(**how)
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield Visit(context, page, complaints)
-    context.close()
+    try:
+        yield Visit(context, page, complaints)
+    finally:
+        context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """A visit from a desk."""
+    with visiting(browser, viewport={"width": 1280, "height": 900}) as visit:
+        yield visit

@@ -285,6 +285,16 @@ def test_cleared_back_and_cleared_within_one_second_still_resolves(desk: Desk) -
 # --- reopening ---
 
 
+def test_why_somebody_reopened_it_stands_on_the_timeline(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.does("contain")
+
+    desk.does("reopen", reason="The errors are back")
+
+    assert "Reopened by Ada. Round 2: nobody has it yet. Reason: The errors are back" in desk.timeline()
+    desk.news()
+
+
 def test_a_suggested_alert_of_the_same_key_reopens_nothing(desk: Desk) -> None:
     desk.alertmanager_says("firing", labels=CRITICAL)
     desk.does("acknowledge")

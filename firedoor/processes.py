@@ -135,7 +135,9 @@ class Web(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "control_socket_disable": True,
             "logger_class": RootLogger,
             "proc_name": "firedoor-web",
-            "pre_fork": lambda _arbiter, _worker: gc.freeze(),  # what both have stays one page of memory, whatever is collected
+            "pre_fork": lambda _arbiter, _worker: (
+                gc.freeze()
+            ),  # what both have stays one page of memory, whatever is collected
             "post_fork": lambda arbiter, _worker: die_with(arbiter.pid),
         }
         for name, value in told.items():

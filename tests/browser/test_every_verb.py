@@ -88,7 +88,10 @@ PRESSES: Mapping[str, Press] = {
         "Unlock them", "Steps", "Start the waiting steps before containment", {"Why can't it wait?": "reason"},
         shows={TIMELINE: "Every lever makes it worse"}, gone="Start the waiting steps before containment",
     ),
-    "updates": Press("Send the waiting updates now", WHO_HEARS, shows={TIMELINE: "Ada sent the waiting drafts"}),
+    "updates": Press(
+        "Tell Leadership now", WHO_HEARS, "What Leadership would read", {"Words of your own": "text"},
+        shows={TIMELINE: r"Ada sent the ready draft to .*Half of the shops are back"},
+    ),
     "stand_down": Press(
         "Stand the team down", CAN_DO, "Stand the team down", {"Why, or what to add": "note"},
         shows={HEAD: "Postmortem pending"},

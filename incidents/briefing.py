@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -21,6 +21,7 @@ from incidents import (
     impact,
     lanes,
     lifecycle,
+    nextaction,
     ownincidents,
     paging,
     related,
@@ -30,6 +31,7 @@ from incidents import (
 )
 from incidents.alerts import clean_line, runbook_url
 from incidents.book import Book
+from incidents.units import iso
 from incidents.verbs import VERBS
 
 t = tables
@@ -40,14 +42,6 @@ MILESTONES = (
 VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]+)")  # of a command: whoever runs it sets it first
 MOST = 200  # rows a list answers at once
 LATE_AFTER = timedelta(seconds=5)  # until then the engine is only about to take it in hand
-
-
-def iso(moment: datetime | None) -> str | None:
-    """`2026-11-21T03:55:30.076Z`."""
-    if moment is None:
-        return None
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
 
 
 # --- one incident ---
@@ -98,7 +92,7 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
             "since": iso(incident.began_at),
             "who_knows": [one["label"] for one in heard if one["state"] == "heard"],
         },
-        "next": next_action(session, incident, steps, book=book, now=now),
+        "next": nextaction.next_action(session, incident, steps, book=book, now=now),
         "deadlines": deadlines(session, incident, book=book, now=now),
         "verbs": _verbs(incident, roles),
         "links": {
@@ -393,61 +387,6 @@ def _verbs(incident: Row[Any], roles: Mapping[str, str]) -> dict[str, dict[str, 
     return found
 
 
-def next_action(
-    session: Connection, incident: Row[Any], steps: Sequence[Row[Any]], *, book: Book, now: datetime
-) -> dict[str, Any]:
-    """The one thing to do next, why, and the verb that does it (U11)."""
-    if incident.status == lifecycle.ACTIVE and incident.taken_by is None:
-        paged = _next_page(session, incident, book=book)
-        who_then = f" {paged['who']} is paged at {paged['at'][11:16]} UTC if nobody answers." if paged else ""
-        return {**_act("Acknowledge it", f"Nobody has it.{who_then}", "acknowledge"), "paged": paged}
-    if incident.status == lifecycle.ACTIVE:
-        return _next_containment(steps)
-    if incident.status == lifecycle.CONTAINED:
-        step = next((one for one in steps if one.state == "waiting" and one.phase != "contain"), None)
-        if step is not None:
-            return _act(step.text, "It is contained: now find out why, without hurry.", "step", step.n)
-        return _act("Resolve it when the impact is over", "No step is left.", "resolve")
-    if incident.status == lifecycle.RESOLVED:
-        return _act(
-            "Stand the team down", "Everyone who was asked or told is waiting to hear that it is over.", "stand_down"
-        )
-    if incident.status == lifecycle.STOOD_DOWN:
-        return _act("Write the postmortem", "Nobody is on it any more; what is left is what to change.", None)
-    return _act("Nothing: it is closed", "", None)
-
-
-def _act(action: str, why: str, verb: str | None, step: int | None = None) -> dict[str, Any]:
-    return {"action": action, "why": why, "verb": verb, "step": step, "paged": None}
-
-
-def _next_containment(steps: Sequence[Row[Any]]) -> dict[str, Any]:
-    waiting = [one for one in steps if one.state == "waiting"]
-    rungs = [one for one in waiting if one.phase in ("confirm", "contain") and one.lever != containment.LAST_RESORT]
-    first = rungs[0] if rungs else None
-    worked = [one for one in steps if one.phase == "contain" and one.state == "done"]
-    if worked:
-        return _act("Mark it as contained", f"Step {worked[-1].n} worked: does the harm still grow?", "contain")
-    if first is not None:
-        why = "A quick look, then contain." if first.phase == "confirm" else "Contain before you diagnose."
-        return _act(first.text, why, "step", first.n)
-    later = next((one for one in waiting if one.phase in containment.AFTER_CONTAINMENT), None)
-    if later is not None:
-        return _act(
-            later.text, "No containment step applies, so diagnosis is open. Escalate if you need help.", "step", later.n
-        )
-    return _act("Mark it as contained", "No step is left.", "contain")
-
-
-def _next_page(session: Connection, incident: Row[Any], *, book: Book) -> dict[str, str] | None:
-    """Who is paged next if nobody answers, and when."""
-    for row in store.due_promises(session, incident.id, ("escalate", "page")):
-        if row.round == incident.round and not row.held and row.target:
-            who = paging.label(book, row.target) if row.kind == "escalate" else paging.person_name(book, row.target)
-            return {"who": who, "at": str(iso(row.due_at))}
-    return None
-
-
 # --- lists ---
 
 
@@ -474,6 +413,3 @@ def alert_outline(row: Row[Any]) -> dict[str, Any]:
         "last_seen_at": iso(row.last_seen_at),
         "resolved_at": iso(row.resolved_at),
     }
-
-
-# --- timeline, pages ---

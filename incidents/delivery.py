@@ -24,7 +24,7 @@ from incidents import (
     ways,
 )
 from incidents.book import Book
-from incidents.lifecycle import CLOSED, OPEN
+from incidents.lifecycle import CLOSED, OPEN, SELF_CLEARED
 from incidents.policykeys import LIVE
 from incidents.promises import Bell, Outcome, Prepared, Skip, Wanted, cancel, make
 
@@ -112,9 +112,10 @@ def digest_incidents(session: Connection, row: Row[Any], book: Book) -> Sequence
         h.c.ended.is_(None),
         h.c.due_at <= row.due_at,
     )
+    cleared_itself = (i.c.status == CLOSED) & (i.c.closed_reason == SELF_CLEARED)
     chosen = session.execute(
         select(i)
-        .where(or_(i.c.id.in_(owed), (i.c.needs_human.is_not(None)) & i.c.status.in_(OPEN)))
+        .where(or_(i.c.id.in_(owed), i.c.needs_human.is_not(None) & or_(i.c.status.in_(OPEN), cleared_itself)))
         .where(i.c.mode == LIVE)
         .limit(200)
     ).all()

@@ -33,6 +33,7 @@ LANES = {
             "handover",
             "hat",
             "still_on_it",
+            "followed_up",
             "lapsed",
             "merged",
             "split",

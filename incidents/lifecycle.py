@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from incidents.errors import Refused
 from incidents.words import refusal
 
 ACTIVE, CONTAINED, RESOLVED, STOOD_DOWN, CLOSED = "active", "contained", "resolved", "stood_down", "closed"
 LIVE = (ACTIVE, CONTAINED, RESOLVED)
 OPEN = (ACTIVE, CONTAINED)  # somebody still has work to do on the harm itself
+SELF_CLEARED = "self_cleared"  # why it closed: no person ended it
 
 LABELS = {
     ACTIVE: "Active",
@@ -58,6 +61,11 @@ ALLOWED = {
 }
 
 
+def asks_after_its_end(incident: Any) -> bool:
+    """Whether a person must still look at what no person ended: say in a note what came of it, and it is done."""
+    return incident.status == CLOSED and incident.closed_reason == SELF_CLEARED and bool(incident.needs_human)
+
+
 def next_state(status: str, verb: str, *, closed_reason: str | None = None) -> str:
     """The state that `verb` leads to. Raises Refused with the condition that is missing."""
     if verb in ALLOWED:
@@ -65,7 +73,7 @@ def next_state(status: str, verb: str, *, closed_reason: str | None = None) -> s
             return status
         raise Refused(f"{verb}.{status}", refusal(verb, status))
     reached = NEXT.get((status, verb))
-    if reached is None or (status == CLOSED and closed_reason != "self_cleared"):
+    if reached is None or (status == CLOSED and closed_reason != SELF_CLEARED):
         raise Refused(f"{verb}.{status}", refusal(verb, status))
     return reached
 

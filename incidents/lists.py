@@ -15,7 +15,7 @@ from incidents.calendar import begins_at
 from incidents.decision import RECORD, SILENCED, decide, facts_of_row
 from incidents.errors import NotFound
 from incidents.policykeys import Silence
-from incidents.units import spoken
+from incidents.units import iso, spoken
 
 t = tables
 
@@ -226,12 +226,12 @@ def _silence(row: Row[Any], firing: int, book: Book, now: datetime) -> dict[str,
         "id": row.id,
         "state": _state(row, now),
         "matchers": row.matchers,
-        "starts_at": briefing.iso(row.starts_at),
-        "ends_at": briefing.iso(row.ends_at),
+        "starts_at": iso(row.starts_at),
+        "ends_at": iso(row.ends_at),
         "author": {"id": row.author, "name": silences.author_name(book, row.author)},
         "reason": row.reason,
         "recurring": row.window is not None,
-        "lifted_at": briefing.iso(row.lifted_at) if row.lifted_by else None,
+        "lifted_at": iso(row.lifted_at) if row.lifted_by else None,
         "lifted_by": {"id": row.lifted_by, "name": silences.author_name(book, row.lifted_by)}
         if row.lifted_by
         else None,
@@ -255,7 +255,7 @@ def _window(window: Silence, book: Book, now: datetime) -> dict[str, Any]:
         "for": spoken(window.for_),
         "reason": window.reason,
         "owner": {"id": window.owner, "name": silences.author_name(book, window.owner)},
-        "next_at": briefing.iso(begins_at(book.policy.calendar, window.schedule, after=now)),
+        "next_at": iso(begins_at(book.policy.calendar, window.schedule, after=now)),
     }
 
 
@@ -304,8 +304,8 @@ def _superseded(session: Connection, shown: Sequence[Row[Any]]) -> set[int]:
 def entry_facts(row: Row[Any], superseded: Collection[int] = ()) -> dict[str, Any]:
     return {
         "id": row.id,
-        "at": briefing.iso(row.at),
-        "entered_at": briefing.iso(row.entered_at),
+        "at": iso(row.at),
+        "entered_at": iso(row.entered_at),
         "kind": row.kind,
         "actor": row.actor,
         "hat": row.hat,
@@ -329,8 +329,8 @@ def pages(session: Connection, name: str) -> dict[str, Any]:
     owned = select(p.c.id).where(p.c.incident_id == incident.id, p.c.kind.in_(kinds))
     for row in session.execute(select(a).where(a.c.promise_id.in_(owned)).order_by(a.c.id)):
         tried = {
-            "started_at": briefing.iso(row.started_at),
-            "ended_at": briefing.iso(row.ended_at),
+            "started_at": iso(row.started_at),
+            "ended_at": iso(row.ended_at),
             "outcome": row.outcome,
         }
         tries.setdefault(row.promise_id, []).append(tried | {"channel": row.channel, "detail": row.detail})
@@ -342,7 +342,7 @@ def pages(session: Connection, name: str) -> dict[str, Any]:
                 "kind": row.kind,
                 "round": row.round,
                 "why": row.facts.get("why"),
-                "due_at": briefing.iso(row.due_at),
+                "due_at": iso(row.due_at),
                 "state": row.state,
                 "held": row.held,
                 "outcome": row.outcome,

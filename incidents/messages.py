@@ -26,7 +26,7 @@ from incidents.alerts import runbook_url
 from incidents.book import Book
 from incidents.evidence import PRESSES
 from incidents.lifecycle import OPEN, RESOLVED, STOOD_DOWN
-from incidents.units import spoken
+from incidents.units import iso, spoken
 from incidents.verbs import VERBS
 
 t = tables
@@ -92,7 +92,7 @@ def message_facts(
         "person": {"id": row.target, "name": paging.person_name(book, row.target)},
         "entries": [],
         "who_was_on_it": _who_was_on_it(session, incident, book) if why == "stand_down" else [],
-        "cleared_at": briefing.iso(incident.cleared_at),
+        "cleared_at": iso(incident.cleared_at),
         "next_update": _next_update(incident, now),
         "what_next": "A postmortem is due; its owner hears of it." if why == "stand_down" else "",
         "happened": _happened(why, incident, row),
@@ -176,7 +176,7 @@ def incident_part(incident: Any, alerts: Sequence[Any], *, book: Book, now: date
         "team": incident.team,
         "title": incident.title,
         "what": briefing.what_broke(incident, alerts),
-        "since": briefing.iso(incident.began_at),
+        "since": iso(incident.began_at),
         "age": spoken(max(now - incident.began_at, timedelta(0))),
         "affected": affected.affected(incident, alerts).text,
         "runbook": briefing.runbook_facts(incident, book),
@@ -290,7 +290,7 @@ def _who_was_on_it(session: Connection, incident: Row[Any], book: Book) -> list[
 
 
 def _next_update(incident: Row[Any], now: datetime) -> str | None:
-    return briefing.iso(telling.next_due(incident, telling.every_of(incident), told_at=now))
+    return iso(telling.next_due(incident, telling.every_of(incident), told_at=now))
 
 
 def _happened(why: str, incident: Row[Any], row: Row[Any]) -> str:

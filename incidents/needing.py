@@ -13,7 +13,7 @@ from incidents.book import Book
 from incidents.decision import SUGGEST
 from incidents.errors import Fault
 from incidents.policykeys import LIVE
-from incidents.units import spoken
+from incidents.units import iso, spoken
 from incidents.words import names
 
 t = tables
@@ -31,7 +31,9 @@ RANKS = (
     "stand_down",
     "hats",
     "waits",
+    "follow_up",
 )
+FOLLOW_UP = "Say in a note what was mended, and this line goes."
 Need = dict[str, Any]
 
 
@@ -90,11 +92,18 @@ def _of_incidents(session: Connection, book: Book, now: datetime) -> Iterator[Ne
     live = session.execute(
         select(i).where(i.c.status.in_(lifecycle.LIVE), i.c.mode == LIVE).order_by(i.c.severity, i.c.id).limit(MOST)
     ).all()
+    over = session.execute(
+        select(i)
+        .where(i.c.needs_human.is_not(None), i.c.status == lifecycle.CLOSED, i.c.mode == LIVE)
+        .where(i.c.closed_reason == lifecycle.SELF_CLEARED)
+        .order_by(i.c.id.desc())
+        .limit(MOST)
+    ).all()
     asked = _hearing(session, live)
     worn = _hats(session, live)
     taken = [one.id for one in live if one.taken_by]
     spoke, told = telling.last_spoke(session, taken), telling.last_told(session, taken)
-    for incident in live:
+    for incident in [*live, *over]:
         rows = [row for row in asked.get(incident.id, []) if row.round == incident.round]
         said = (told.get(incident.id), spoke.get(incident.id))
         found = list(_of_one(incident, rows, worn.get(incident.id, {}), said, book, now))
@@ -109,7 +118,7 @@ def _of_incidents(session: Connection, book: Book, now: datetime) -> Iterator[Ne
                 "severity_label": briefing.outline(incident, book)["severity_label"],
                 "service": incident.service,
                 "team": incident.team,
-                "due_at": briefing.iso(due),
+                "due_at": iso(due),
                 "verb": "acknowledge" if kind == "nobody" else None,
             }
 
@@ -119,6 +128,10 @@ def _of_one(
     said: tuple[datetime | None, datetime | None], book: Book, now: datetime,
 ) -> Iterator[tuple[str, str, datetime | None, datetime | None]]:  # fmt: skip
     """(kind, words, since, due) of each thing that this incident waits for a person to do."""
+    if lifecycle.asks_after_its_end(incident):
+        yield "follow_up", incident.needs_human, incident.closed_at, None
+        yield "follow_up", FOLLOW_UP, None, None
+        return
     is_open = incident.status in lifecycle.OPEN
     if is_open and incident.taken_by is None and incident.cleared_at is None:
         yield "nobody", _unacknowledged(rows, book), incident.round_began_at, None
@@ -186,7 +199,7 @@ def suggestions(session: Connection) -> int:
 
 def _need(kind: str, what: str, why: str, url: str, *, since: datetime | None = None) -> Need:
     return {
-        "kind": kind, "what": what, "why": why, "also": [], "url": url, "since": briefing.iso(since), "due_at": None,
+        "kind": kind, "what": what, "why": why, "also": [], "url": url, "since": iso(since), "due_at": None,
         "incident": None, "title": "", "severity": "", "severity_label": "", "service": None, "team": None,
         "verb": None,
     }  # fmt: skip

@@ -20,7 +20,18 @@ def note(press: Press) -> list[Bell]:
     entry = read_entry(text, zone=_zone(press), now=press.now)
     at = _given_time(press) or entry.at
     _write(press, Entry(entry.kind, at, entry.text))
+    if lifecycle.asks_after_its_end(press.incident):
+        _answer_follow_up(press)
     return []
+
+
+def _answer_follow_up(press: Press) -> None:
+    """What it asked for when it was over is answered by the note: no list shows it any more."""
+    store.write(
+        press.session, press.incident.id, "followed_up", now=press.now, actor=press.by.person, source=press.by.via,
+        hat=press.hat, person=press.by.name, what=press.incident.needs_human,
+    )  # fmt: skip
+    store.change_incident(press.session, press.incident, needs_human=None)
 
 
 def _write(press: Press, entry: Entry) -> None:

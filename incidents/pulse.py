@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from incidents import briefing, tables
+from incidents import tables
 from incidents.book import Book
 from incidents.channelkeys import KINDS
 from incidents.policykeys import DEPLOYS
+from incidents.units import iso
 
 t = tables
 LATE = timedelta(seconds=15)  # a due row that is older waits for somebody who does not come
@@ -44,7 +45,7 @@ def lanes(session: Connection, now: datetime) -> list[dict[str, Any]]:
 def _lane(name: str, words: str, waiting: Any, now: datetime) -> dict[str, Any]:
     count, oldest = waiting
     late = oldest is not None and now - oldest > LATE
-    return {"name": name, "words": words, "waiting": count, "oldest_at": briefing.iso(oldest), "ok": not late}
+    return {"name": name, "words": words, "waiting": count, "oldest_at": iso(oldest), "ok": not late}
 
 
 def channels(session: Connection, book: Book) -> list[dict[str, Any]]:
@@ -74,8 +75,8 @@ def _last_tries(tries: dict[str, Any]) -> dict[str, Any]:
     failed = max((tries[one] for one in ("no", "ambiguous") if one in tries), key=lambda row: row.id, default=None)
     broken = failed is not None and (worked is None or failed.id > worked.id)
     return {
-        "worked_at": briefing.iso(worked.started_at) if worked else None,
-        "failed_at": briefing.iso(failed.started_at) if failed else None,
+        "worked_at": iso(worked.started_at) if worked else None,
+        "failed_at": iso(failed.started_at) if failed else None,
         "why": failed.detail if failed and broken else "",
         "ok": not broken,
     }
@@ -94,7 +95,7 @@ def senders(session: Connection, book: Book) -> list[dict[str, Any]]:
         {
             "name": name,
             "mode": book.policy.sources[name].mode if name in book.policy.sources else "",
-            "heard_at": briefing.iso(last[name].at) if name in last else None,
+            "heard_at": iso(last[name].at) if name in last else None,
             "count": last[name].n if name in last else 0,
         }
         for name in dict.fromkeys([*known, *sorted(last)])
@@ -108,8 +109,8 @@ def heartbeats(session: Connection, book: Book, now: datetime) -> list[dict[str,
         {
             "name": name,
             "every": settings.every.total_seconds(),
-            "beat_at": briefing.iso(rows[name].beat_at) if name in rows else None,
-            "missing_since": briefing.iso(rows[name].missing_since) if name in rows else None,
+            "beat_at": iso(rows[name].beat_at) if name in rows else None,
+            "missing_since": iso(rows[name].missing_since) if name in rows else None,
             "ok": name in rows and rows[name].missing_since is None,
         }
         for name, settings in book.policy.heartbeats.items()

@@ -31,7 +31,7 @@ from incidents.alerts import Change
 from incidents.book import Book
 from incidents.decision import OPEN_IT, Decided, Decisions, decide, facts_of_row, was_split
 from incidents.errors import Refused
-from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, next_state
+from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, SELF_CLEARED, next_state
 from incidents.policykeys import LIVE as LIVE_MODE
 from incidents.policykeys import SHADOW
 from incidents.promises import Bell, Wanted, make
@@ -157,7 +157,7 @@ def _call_for_it(incident: Row[Any], members: Sequence[tuple[Row[Any], Decided]]
 
 def _may_reopen(incident: Row[Any], now: datetime) -> bool:
     ended_at = incident.closed_at or incident.stood_down_at
-    if incident.status == CLOSED and incident.closed_reason != "self_cleared":
+    if incident.status == CLOSED and incident.closed_reason != SELF_CLEARED:
         return False
     window = store.rules_of(incident).escalation.reopen_window
     return ended_at is not None and now - ended_at <= window

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, select
 
-from incidents import auditlog, briefing, modes, paging, permissions, tables
+from incidents import auditlog, modes, paging, permissions, tables
 from incidents.book import Book
 from incidents.errors import NotFound
 from incidents.modes import Place
@@ -17,6 +17,7 @@ from incidents.policy import DEFAULT_TEAM
 from incidents.policykeys import SHADOW
 from incidents.press import Actor
 from incidents.shadow import WOULD
+from incidents.units import iso
 
 t = tables
 MOST_INCIDENTS = 1000
@@ -35,8 +36,8 @@ def report(session: Connection, *, since: datetime, name: str = "", book: Book, 
         if place is None or place.kind != "source" or place.name in sources.get(row.id, [])
     ]
     return {
-        "since": briefing.iso(since),
-        "until": briefing.iso(now),
+        "since": iso(since),
+        "until": iso(now),
         "name": place.key if place else "",
         "in_shadow": [one.key for one in modes.places(book) if one.mode == SHADOW],
         "opened": opened,
@@ -62,8 +63,8 @@ def _outline(row: Row[Any]) -> dict[str, Any]:
         "severity": row.severity,
         "service": row.service,
         "team": row.team,
-        "opened_at": briefing.iso(row.declared_at),
-        "ended_at": briefing.iso(row.closed_at or row.stood_down_at),
+        "opened_at": iso(row.declared_at),
+        "ended_at": iso(row.closed_at or row.stood_down_at),
         "closed_reason": row.closed_reason,
     }
 
@@ -101,7 +102,7 @@ def _page(row: Any, book: Book) -> dict[str, Any]:
     return {
         "person": row.target,
         "name": paging.person_name(book, row.target),
-        "at": briefing.iso(row.due_at),
+        "at": iso(row.due_at),
         "local": f"{here:%a %Y-%m-%d %H:%M}",
         "night": evening.isoformat() if evening else None,
         "why": row.facts.get("why"),

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from incidents import briefing, tables
+from incidents import tables
 from incidents.book import Book
 from incidents.library import check_library, claimed_twice
+from incidents.units import iso
 
 t = tables
 
@@ -43,7 +44,7 @@ def shelved(session: Connection, *, book: Book, now: datetime) -> list[dict[str,
                 "faults": [f"line {fault.line}: {fault.what}" for fault in one.faults],
                 "warnings": [f"line {fault.line}: {fault.what}" for fault in one.warnings] + lint.get(one.file, []),
                 "used": times,
-                "used_at": briefing.iso(last),
+                "used_at": iso(last),
             }
         )
     order = ("faulty", "armed", "draft", "fallback")

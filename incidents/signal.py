@@ -10,13 +10,14 @@ from sqlalchemy import Connection, Row, func, select
 from incidents import answers, cascades, holding, paging, store, tables
 from incidents.book import Book
 from incidents.claims import end
-from incidents.lifecycle import CLOSED, OPEN, RESOLVED
+from incidents.lifecycle import CLOSED, OPEN, RESOLVED, SELF_CLEARED
 from incidents.promises import Bell, cancel
 from incidents.units import spoken
 
 t = tables
 OFTEN = 3  # the third self-cleared incident of a key within a week opens a follow-up (X21)
 WEEK = timedelta(days=7)
+TOO_OFTEN = "it clears by itself too often: mend its alert rule or runbook"
 
 
 def cleared(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
@@ -78,28 +79,40 @@ def close_self_cleared(session: Connection, incident: Row[Any], *, now: datetime
         incident,
         status=CLOSED,
         closed_at=now,
-        closed_reason="self_cleared",
+        closed_reason=SELF_CLEARED,
         impact_over_at=incident.cleared_at,
+        needs_human=incident.needs_human if _has_parked(session, incident) else None,
     )
-    _follow_up_if_often(session, incident, now=now)
-    bells = paging.tell_all(session, incident, n=f"cleared-{now:%Y%m%dT%H%M%S}", why="cleared", now=now)
+    bells = _follow_up_if_often(session, incident, now=now)
+    bells += paging.tell_all(session, incident, n=f"cleared-{now:%Y%m%dT%H%M%S}", why="cleared", now=now)
     return bells + cascades.root_ended(session, incident, now=now)
 
 
-def _follow_up_if_often(session: Connection, incident: Row[Any], *, now: datetime) -> None:
-    """The third of its key in 7 days: somebody must mend the runbook or the alert rule."""
+def _has_parked(session: Connection, incident: Row[Any]) -> bool:
+    """Whether an act of it may or may not have taken effect: no signal answers that."""
+    p = t.promise.c
+    found = session.execute(select(p.id).where(p.incident_id == incident.id, p.state == "parked").limit(1))
+    return found.first() is not None
+
+
+def _follow_up_if_often(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
+    """The third of its key in 7 days: somebody must mend the runbook or the alert rule, and one line says so (X21)."""
     i = t.incident
-    times = session.execute(
-        select(func.count()).where(
-            i.c.group_key == incident.group_key, i.c.closed_reason == "self_cleared", i.c.closed_at > now - WEEK
-        )
-    ).scalar_one()
-    if times >= OFTEN:
-        store.write(session, incident.id, "self_cleared.often", now=now, count=int(times))
-        store.change_incident(
-            session, incident, needs_human="it clears by itself too often: mend its alert rule or runbook"
-        )
-        store.count(session, "self_cleared.often")
+    earlier = [
+        i.c.group_key == incident.group_key,
+        i.c.closed_reason == SELF_CLEARED,
+        i.c.closed_at > now - WEEK,
+        i.c.id != incident.id,
+    ]
+    times = 1 + session.execute(select(func.count()).where(*earlier)).scalar_one()
+    if times < OFTEN:
+        return []
+    store.write(session, incident.id, "self_cleared.often", now=now, count=times)
+    store.count(session, "self_cleared.often")
+    for one in session.execute(select(i).where(*earlier, i.c.needs_human == TOO_OFTEN)).all():
+        store.change_incident(session, one, needs_human=None)  # this one asks for it now
+    incident = store.change_incident(session, incident, needs_human=TOO_OFTEN)
+    return paging.promise_digest(session, incident, now=now)
 
 
 def hold_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:

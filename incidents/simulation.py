@@ -13,7 +13,7 @@ from incidents.book import Book
 from incidents.decision import OPEN_IT, SILENCED, SUGGEST, Decided, decide, facts_of
 from incidents.opening import snapshot_of
 from incidents.silences import InForce
-from incidents.units import spoken
+from incidents.units import iso, spoken
 
 
 def simulate(alert: Alert, *, book: Book, now: datetime, quiet: Sequence[InForce] | None = None) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def simulate(alert: Alert, *, book: Book, now: datetime, quiet: Sequence[InForce
         "decision": SILENCED if muting else decided.decide,
         "opens": would_open and muting is None,
         "why": _why(alert, decided, muting, book),
-        "silenced_until": briefing.iso(muting.ends_at) if muting else None,
+        "silenced_until": iso(muting.ends_at) if muting else None,
         "wait": spoken(decided.wait) if decided.wait else "",
         "severity": decided.severity,
         "service": decided.service,
@@ -126,7 +126,7 @@ def _owed(one: hearing.Owed, book: Book, now: datetime) -> dict[str, Any]:
     contact = contacts[min(max(one.n - 1, 0), len(contacts) - 1)] if contacts else None
     return {
         "after": spoken(one.due_at - now) if one.due_at > now else "at once",
-        "at": briefing.iso(one.due_at),
+        "at": iso(one.due_at),
         "kind": one.kind,
         "person": one.person,
         "name": paging.person_name(book, one.person),

@@ -183,6 +183,12 @@ incident = Table(
     ),
     Index("ix_incident_group_key_closed_at", "group_key", "closed_at"),
     Index("ix_incident_status_severity", "status", "severity"),
+    Index(
+        "ix_incident_needs_human",  # few ask, among all that ever were
+        "id",
+        sqlite_where=text("needs_human IS NOT NULL"),
+        postgresql_where=text("needs_human IS NOT NULL"),
+    ),
 )
 
 promise = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -161,3 +161,11 @@ Ratio = Annotated[float, _from_text(ratio, (float, int))]
 YesNo = Annotated[bool, _from_text(yes_or_no, bool)]
 Whole = Annotated[int, BeforeValidator(_plain_whole)]
 Day = Annotated[date, _from_text(day, date)]
+
+
+def iso(moment: datetime | None) -> str | None:
+    """`2026-11-21T03:55:30.076Z`."""
+    if moment is None:
+        return None
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

@@ -48,6 +48,7 @@ TIMELINE = {
     "self_cleared": "Cleared by itself at {when}. Nobody had acknowledged; everyone who was asked is told.",
     "self_cleared.often": "This is the {count}. time in 7 days that it cleared by itself. "
     "Follow-up: mend the runbook or the alert rule.",
+    "followed_up": "{person} answered what it asked for after its end: {what}.",
     "resolved.signal": "Resolved: the signal stayed clear for {after}. Contained and impact over are marked “by signal”.",
     "reopened": "Reopened: it fires again. Round {round}: nobody has it yet.",
     "reopened.person": "Reopened by {person}. Round {round}: nobody has it yet.{reason}",

@@ -98,3 +98,64 @@ def test_a_suggestion_is_counted_until_somebody_opens_it(desk: Desk) -> None:
     with desk.house.database.read() as work:
         assert needing.suggestions(work.session) == 0
     desk.news()
+
+
+def clears_by_itself(desk: Desk, times: int) -> None:
+    for _ in range(times):
+        desk.alertmanager_says("firing")
+        desk.forward(minutes=1)
+        desk.alertmanager_says("resolved")
+        desk.forward(hours=2)
+    desk.news()
+
+
+def test_the_third_that_clears_by_itself_in_a_week_asks_for_its_rule_to_be_mended_until_a_note_says_what_was_done(
+    desk: Desk,
+) -> None:
+    clears_by_itself(desk, 2)
+    assert needs(desk) == []
+
+    clears_by_itself(desk, 1)
+    (need,) = needs(desk)
+    assert (need["kind"], need["incident"]) == ("follow_up", "INC-003")
+    assert "clears by itself too often" in need["what"]
+    assert "note" in desk.incident("INC-003")["next"]["action"]
+
+    clears_by_itself(desk, 1)
+    assert [one["incident"] for one in needs(desk)] == ["INC-004"], "the newest asks, for all of its key"
+
+    desk.does("notes", incident="INC-004", text="The pool is bigger now", by="ada")
+    assert needs(desk) == []
+    assert desk.timeline("INC-004")[-1].startswith("Ada answered what it asked for after its end")
+    assert desk.incident("INC-004")["next"]["action"] == "Nothing: it is closed"
+
+    desk.does("notes", incident="INC-004", text="And watched", by="ada")
+    assert desk.kinds("INC-004").count("followed_up") == 1
+
+
+def test_what_clears_by_itself_too_often_is_in_the_next_digest_of_who_is_on_call(desk: Desk) -> None:
+    clears_by_itself(desk, 3)
+
+    desk.forward(hours=43)
+
+    digests = [one for one in desk.news() if one.purpose == "digest"]
+    assert sorted(one.to for one in digests) == ["ada", "ben"]
+    assert "INC-003" in digests[0].text
+    assert "INC-002" not in digests[0].text
+    assert "mend its alert rule or runbook" in digests[0].text
+
+
+def test_that_nobody_took_it_is_no_question_any_more_once_it_cleared_by_itself(desk: Desk) -> None:
+    desk.alertmanager_says("firing", labels=QUEUE)
+    (alert,) = desk.alerts()
+    desk.api("POST", f"/alerts/{alert['id']}/open", expect=201, severity="P2")
+    desk.forward(hours=6)
+    assert "3 runs" in desk.incident()["needs_human"]
+    desk.news()
+
+    desk.alertmanager_says("resolved", labels=QUEUE)
+    desk.forward(minutes=6)
+
+    assert desk.incident()["closed_reason"] == "self_cleared"
+    assert needs(desk) == []
+    desk.news()

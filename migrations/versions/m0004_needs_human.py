@@ -1,0 +1,20 @@
+"""Closed incidents that still ask for a person are found without reading all that ever were."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    asking = sa.text("needs_human IS NOT NULL")
+    op.create_index("ix_incident_needs_human", "incident", ["id"], sqlite_where=asking, postgresql_where=asking)
+
+
+def downgrade() -> None:
+    op.drop_index("ix_incident_needs_human", "incident")

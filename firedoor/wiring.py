@@ -34,7 +34,7 @@ from worker.trying import Actor
 from worker.updating import Updater
 
 log = structlog.get_logger()
-POOL = {"web": 8, "worker": 12, "clock": 12}  # database connections; the web process writes through one
+POOL = {"web": 4, "worker": 6, "clock": 6}  # database connections that stay open; the web process writes through one
 
 
 @dataclass

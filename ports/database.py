@@ -26,6 +26,7 @@ Item = TypeVar("Item")
 WAIT_FOR_LOCK = 8.0  # seconds; then the store is down for this caller, before a supervisor thinks it frozen
 PATIENT_AFTER = 0.5  # whoever holds the lock that long is stuck or sick: ask less often
 IMPATIENT, PATIENT = (0.0003, 0.002), (0.004, 0.012)
+MOST_CONNECTIONS = 20  # to a PostgreSQL server, of each engine; beyond the pool they are closed when a burst is over
 TRIES = 3  # of a write that gave way to another
 GIVES_WAY = ("40P01", "40001")  # PostgreSQL's deadlock and serialisation failure
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's word for "not migrated yet"
@@ -260,7 +261,7 @@ class Database:
         return create_engine(
             self.url,
             pool_size=self._pool_size,
-            max_overflow=8,
+            max_overflow=MOST_CONNECTIONS - self._pool_size,
             pool_timeout=10,
             pool_use_lifo=True,  # few are warm and the others asleep: each keeps statements and pages of its own
             connect_args={

@@ -141,14 +141,18 @@ def clear_again(session: Connection, incident: Row[Any], *, now: datetime) -> li
 
 
 def seen(session: Connection, incident: Row[Any], *, by: str, via: str, book: Book, now: datetime) -> list[Bell]:
-    """A person has seen it: their audiences have heard; nobody has it yet, so escalation goes on."""
+    """A person has seen it: their audiences have heard; nobody has it yet, so escalation goes on.
+
+    The “seen” of who was only told proves nothing for an audience that is paged: the next of it has their turn.
+    """
     next_state(incident.status, "seen")
     if incident.taken_by == by:
         return asking.still_on_it_said(session, incident, by=by, via=via, book=book, now=now)
     store.write(session, incident.id, "seen", now=now, actor=by, source=via, person=paging.person_name(book, by))
+    turns = _turns(session, incident, by)
     evidence.hear(session, incident, by, evidence="seen", channel=via, book=book, now=now)
     store.change_incident(session, incident, person_knew_at=incident.person_knew_at or now)
-    return []
+    return _give_on(session, incident, turns, else_to=by, now=now)
 
 
 def decline(
@@ -163,7 +167,7 @@ def decline(
     store.write(session, incident.id, "declined", now=now, actor=by, source=via, person=name, reason=because(reason))
     was_asked = is_asked(session, incident, by)
     mine = [row for row in store.hearing_rows(session, incident) if row.person == by and row.heard_at is None]
-    turns = [row for row in store.due_promises(session, incident.id, ("page",)) if row.target == by]
+    turns = _turns(session, incident, by)
     evidence.hear(session, incident, by, evidence="decline", channel=via, book=book, now=now)
     incident = store.change_incident(session, incident, person_knew_at=incident.person_knew_at or now)
     if incident.taken_by == by:
@@ -190,17 +194,27 @@ def is_asked(session: Connection, incident: Row[Any], person: str) -> bool:
     return person in asked or not asked
 
 
-def _give_on(session: Connection, incident: Row[Any], turns: Sequence[Row[Any]], *, now: datetime) -> list[Bell]:
-    """Who was only told will not be paged in their turn: the next of that audience is, at the same time."""
+def _turns(session: Connection, incident: Row[Any], person: str) -> list[Row[Any]]:
+    return [row for row in store.due_promises(session, incident.id, ("page",)) if row.target == person]
+
+
+def _give_on(
+    session: Connection, incident: Row[Any], turns: Sequence[Row[Any]], *, else_to: str = "", now: datetime
+) -> list[Bell]:
+    """Who was only told will not be paged in their turn: the next of that audience is, at the same time.
+
+    `else_to` is paged for an audience that has no next: who has seen it did not say no.
+    """
     rows = store.hearing_rows(session, incident)
     asked = {row.target for row in store.due_promises(session, incident.id, ("page",))}
-    not_again = _said_no(rows) | _paged(session, incident) | asked | {""}
+    not_again = _said_no(rows) | _paged(session, incident) | asked | {turn.target for turn in turns} | {""}
     heard = evidence.heard_audiences(rows)
     wanted = []
     for turn in turns:
         for audience in [one for one in turn.facts.get("audiences", ()) if one not in heard]:
             nexts = [row.person for row in rows if row.audience == audience and row.person not in not_again]
-            wanted += [_member_page(incident, person, audience, due_at=turn.due_at) for person in nexts[:1]]
+            nexts = nexts[:1] or [else_to] * bool(else_to)
+            wanted += [_member_page(incident, person, audience, due_at=turn.due_at) for person in nexts]
     return make(session, wanted, now=now)
 
 

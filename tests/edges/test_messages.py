@@ -188,6 +188,7 @@ def test_every_purpose_can_be_said_when_hardly_anything_is_known(purpose: str) -
     assert len(bare["short"]) <= 160
     assert "  " not in bare["short"]
     assert "\n" not in bare["subject"]
+    assert " :" not in bare["short"] + bare["subject"] + bare["html"], "a service that nobody knows leaves no gap"
 
 
 @pytest.mark.parametrize("channel", ["log", "webhook", "sms"])

@@ -55,6 +55,36 @@ def test_the_turn_that_was_given_on_comes_once_though_the_first_person_declines_
     assert desk.news() == []
 
 
+def test_the_seen_of_a_colleague_who_was_only_told_gives_their_turn_to_the_next_of_the_audience(
+    open_desk: OpenDesk,
+) -> None:
+    desk = open_desk(THREE)
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=1)
+    desk.news()
+
+    desk.press("ben", "seen")
+    desk.forward(minutes=2, seconds=59)
+    assert desk.heard() == []
+
+    desk.forward(seconds=1)
+    assert desk.heard() == [("page", "dee")], "nobody has it, and Ben leaves it to others"
+
+
+def test_the_seen_of_a_colleague_who_was_only_told_keeps_their_turn_where_nobody_is_next(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=1)
+    desk.news()
+
+    desk.press("ben", "seen")
+    desk.press("ben", "seen")
+    desk.forward(minutes=2, seconds=59)
+    assert desk.heard() == []
+
+    desk.forward(seconds=1)
+    assert desk.heard() == [("page", "ben")], "whoever has seen it did not say no, and nobody has it"
+
+
 def test_whoever_is_to_be_paged_first_may_decline_before_the_page_leaves(desk: Desk) -> None:
     desk.alertmanager_says("firing", labels={"alertname": "QueueStuck", "service": "mail", "severity": "critical"})
     desk.forward(seconds=30)

@@ -59,7 +59,7 @@ ROUTES: tuple[Route, ...] = (
     verb(
         "decline",
         "decline",
-        "I can't take it: the next person is paged at once",
+        "I can't take it: if you were paged, the next person is, at once",
         REASON,
         example={"reason": "On a train"},
     ),

@@ -50,7 +50,7 @@ VERBS = (
     verb("ack", "acknowledge", "Acknowledge: you have it, and escalation stops.", NOTE),
     verb("unack", "unacknowledge", "Take an acknowledgement back, within 10 seconds of it.", NOTE),
     verb("seen", "seen", "You have read the page; somebody else has it.", NOTE),
-    verb("decline", "decline", "You can't take it: the next person is paged at once.", REASON),
+    verb("decline", "decline", "You can't take it: if you were paged, the next person is, at once.", REASON),
     verb("escalate", "escalate", "Page the next step of the escalation path now.", REASON),
     verb("note", "notes", "Write a note into the timeline.", click.argument("text")),
     verb(

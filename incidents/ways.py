@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
@@ -12,6 +12,7 @@ from incidents.book import Book
 from incidents.channelkeys import KINDS
 
 t = tables
+Purpose = Literal["page", "tell"]
 TRIES = 3  # by the contact's own channel, before the second provider takes over
 PATIENCE = timedelta(seconds=30)  # and no longer than this without a yes
 A_MOMENT = timedelta(seconds=0.5)  # the try that was put off until then may come so much too early
@@ -90,3 +91,16 @@ def _recent(session: Connection, row: Row[Any], channel: str, now: datetime) -> 
         .where(or_(came, is_leaving), a.c.started_at > now - WINDOWS[-1][1])
     )
     return list(found.scalars())
+
+
+def contact_of(book: Book, row: Row[Any], purpose: Purpose) -> Any | None:
+    """The contact this message goes to: addresses are looked up at the moment of sending, so a mended one counts."""
+    contacts = book.policy.contacts(row.target, purpose)
+    if not contacts:
+        return None
+    index = row.facts.get("contact", 0)
+    return (
+        contacts[index % len(contacts)]
+        if row.facts.get("why") == "escalation"
+        else contacts[min(index, len(contacts) - 1)]
+    )

@@ -15,7 +15,7 @@ SCRATCH ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {
 PYTEST := $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos bench soak fuzz schema pictures lock wheel clean
+.PHONY: help run test check chaos bench soak fuzz schema pictures lock sbom audit wheel clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -54,6 +54,13 @@ pictures: $(VENV)/.dev  ## take the pictures of the README anew
 lock: $(VENV)/.dev  ## resolve the dependencies anew: hashes, and no index address
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml -o requirements-dev.lock
+
+sbom: $(VENV)/.dev  ## list what the lock file installs, as CycloneDX, in dist/sbom.json
+	@mkdir -p dist
+	PYTHONWARNINGS=ignore $(BIN)/uv tool run -q --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock --pyproject pyproject.toml -o dist/sbom.json
+
+audit: sbom  ## ask PyPI for known faults of what the lock file installs (needs the internet)
+	$(BIN)/uv tool run -q pip-audit==2.10.1 --strict --require-hashes --disable-pip -r requirements.lock
 
 wheel: $(VENV)/.dev  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -6,13 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, request
-from sqlalchemy import insert
 
 from console.frame import Frame
-from incidents import accounts, auditlog, permissions
+from incidents import accounts, permissions
 from incidents.errors import Refused
-from incidents.press import Actor
-from incidents.tables import credential
 from ports.database import Work
 from ports.tokens import hash_token, new_token
 
@@ -80,21 +77,8 @@ def forget_password(frame: Frame, login: str) -> Response:
 
 def link(frame: Frame, login: str) -> Response:
     by, token = frame.actor(), new_token()
-    frame.database.perform(lambda work: _make_link(work, login, token, by))
+    frame.database.perform(lambda work: accounts.make_link(work.session, login, hash_token(token), by=by, now=work.now))
     return accounts_page(frame, fresh=f"{frame.public_url}/signin?token={token}", of=login, status=201)
-
-
-def _make_link(work: Work, login: str, token: str, by: Actor) -> None:
-    account = accounts.find(work.session, login)
-    if account.disabled_at is not None:
-        raise Refused("account.disabled", f"{account.login} is disabled. No link was made. Enable it first.")
-    work.session.execute(
-        insert(credential).values(
-            kind="signin", token_hash=hash_token(token), person=account.login, created_at=work.now,
-            expires_at=work.now + accounts.LINK_LASTS,
-        )
-    )  # fmt: skip
-    auditlog.write(work.session, at=work.now, actor=by.login, door=by.via, what="account.link", on=account.login)
 
 
 def _do(frame: Frame, act: Callable[[Work], Any], said: str) -> Response:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, request
 
 from console.facts import severities, to_open
+from console.fields import CURSOR_OF_ALERTS, cursor_of
 from console.frame import Frame
 from incidents import lists, needing
 from ports.database import Work
@@ -29,7 +30,7 @@ def alerts(frame: Frame, blueprint: Blueprint) -> None:
 def alerts_page(frame: Frame, work: Work) -> Response:
     book = frame.book()
     filters = {name: request.args.get(name, "").strip()[:200] for name in FILTERS}
-    cursor = request.args.get("cursor") or None
+    cursor = cursor_of(request.args, CURSOR_OF_ALERTS)
     found = lists.alert_list(work.session, filters=filters, limit=50, cursor=cursor, now=work.now)
     given = {name: value for name, value in filters.items() if value}
     more = f"/alerts?{urlencode({**given, 'cursor': found['next']})}" if found["next"] else ""

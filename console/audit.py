@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from console.frame import Frame
 from incidents import auditlog
+from incidents.units import number_of
 
 FILTERS = ("actor", "door", "what", "on")
 A_PAGE = 50
@@ -20,8 +21,7 @@ def audit_pages(frame: Frame) -> Blueprint:
     @blueprint.get("/audit")
     def lines() -> Response:
         filters = {name: request.args.get(name, "").replace("\0", "").strip()[:200] for name in FILTERS}
-        cursor = request.args.get("cursor", "")
-        before = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 18 else None
+        before = number_of(request.args.get("cursor", ""))
         with frame.database.read() as work:
             found, after = auditlog.lines(work.session, filters=filters, limit=A_PAGE, cursor=before)
             given = {name: value for name, value in filters.items() if value}

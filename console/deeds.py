@@ -15,6 +15,7 @@ from incidents import door, verbs
 from incidents.conflict import both_sides
 from incidents.errors import NotFound, Refused, VersionConflict
 from incidents.once import Answer, answer_once
+from incidents.units import number_of
 from ports.database import Work
 
 DECLARED = ("title", "service", "severity", "summary")
@@ -132,8 +133,7 @@ def do(
 
 
 def _version() -> int | None:
-    version = request.form.get("version", "")
-    return int(version) if version.isdecimal() and len(version) < 12 else None
+    return number_of(request.form.get("version", ""))
 
 
 def fields_of(names: tuple[str, ...]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from flask import Blueprint, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
 from console.frame import Frame
-from incidents import accounts, auditlog, throttle
+from incidents import accounts, auditlog, store, throttle
 from ports.database import Work
 from ports.passwords import is_password
 
@@ -65,25 +65,26 @@ def _by_link(frame: Frame) -> Response:
 
 
 def _by_password(frame: Frame) -> Response:
-    """Each try is counted before it is looked at."""
+    """Each try is counted before it is looked at, for the account, by whichever of its names it is called."""
     login, password = request.form.get("login", "").strip()[:200], request.form.get("password", "")
     wanted, of = own_path(request.form.get("next", "")), address_of(request)
-    wait = frame.database.perform(lambda work: throttle.tried(work.session, login, of, now=work.now))
-    if wait is not None:
-        return frame.ask_to_sign_in(429, fault=_too_many(wait), login=login, wanted=wanted)
     with frame.database.read() as work:
         account = accounts.look_up(work.session, login)
+    counted = account.login if account is not None else login
+    wait = frame.database.perform(lambda work: throttle.tried(work.session, counted, of, now=work.now))
+    if wait is not None:
+        return frame.ask_to_sign_in(429, fault=_too_many(wait), login=login, wanted=wanted)
     stored = account.password_hash if account is not None and account.disabled_at is None else None
     if not is_password(stored, password) or account is None:  # outside of any transaction: it takes its time
         frame.database.perform(lambda work: _note_refusal(work, account.login if account is not None else None, of))
         return frame.ask_to_sign_in(401, fault=WRONG, login=login, wanted=wanted)
     replaced = request.cookies.get(frame.sessions.cookie)
-    fresh = frame.database.perform(lambda work: _begin(frame, work, login, account.login, replaced))
+    fresh = frame.database.perform(lambda work: _begin(frame, work, account.login, replaced))
     return frame.sessions.give(frame.go(wanted), fresh)
 
 
-def _begin(frame: Frame, work: Work, typed: str, login: str, replaced: str | None) -> str:
-    throttle.forget(work.session, typed)
+def _begin(frame: Frame, work: Work, login: str, replaced: str | None) -> str:
+    throttle.forget(work.session, login)
     return frame.sessions.fresh(work, login, how="password", replaced=replaced)
 
 
@@ -106,12 +107,18 @@ def address_of(asked: Request) -> str:
     """
     told = asked.remote_addr or ""
     try:
-        address = ip_address(told)
+        address = _plain(told)
         if address.is_loopback and (passed_on := asked.headers.get("X-Forwarded-For")):
-            address = ip_address(passed_on.rpartition(",")[2].strip())
+            address = _plain(passed_on.rpartition(",")[2].strip())
     except ValueError:
         return told[:64]
     return str(ip_network(f"{address}/64", strict=False)) if address.version == 6 else str(address)
+
+
+def _plain(text: str) -> IPv4Address | IPv6Address:
+    """Who listens on `::` sees IPv4 as `::ffff:192.0.2.1`: all of it would be one network. Raises ValueError."""
+    address = ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _too_many(wait: timedelta) -> str:
@@ -123,7 +130,11 @@ def _too_many(wait: timedelta) -> str:
 
 
 def _note_refusal(work: Work, login: str | None, of: str) -> None:
-    """In the audit where there is such an account; a login that nobody has may be a password typed amiss."""
+    """In the audit where there is such an account; a login that nobody has may be a password typed amiss.
+
+    Either way something is written: the wait for the disk would tell which logins there are.
+    """
+    store.count(work.session, "signin.refused")
     if login is not None:
         auditlog.write(
             work.session, at=work.now, actor=login, door="console", what="signin.refused", on=login, facts={"from": of}

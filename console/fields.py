@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -82,3 +83,9 @@ ABOUT_INCIDENTS = (
     Field("since", "Declared at or after this time.", form="date-time", longest=40, example="2026-01-05T14:30:00Z"),
     Field("until", "Declared before this time.", form="date-time", longest=40, example="2026-01-06T00:00:00Z"),
 )
+
+
+def cursor_of(given: Mapping[str, str], field: Field) -> str | None:
+    """Where a page of the console goes on; from the begin where an address says nothing of that, or nonsense."""
+    cursor = given.get("cursor", "")
+    return cursor if re.fullmatch(field.pattern, cursor) else None

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Response, request
 
 from console.facts import listed, severities, to_open
+from console.fields import CURSOR_OF_INCIDENTS, cursor_of
 from console.frame import Frame
 from incidents import lists, needing, roster
 from incidents.book import Book
@@ -89,12 +90,11 @@ def search_page(frame: Frame, work: Work) -> Response:
     book, now = frame.book(), work.now
     asked = {name: request.args.get(name, "").strip()[:200] for name in SEARCHED}
     given = {name: value for name, value in asked.items() if value}
-    cursor = request.args.get("cursor", "")
     found = lists.incident_list(
         work.session,
         filters={"mode": "all", **filters_of(given, frame.zone())},
         limit=50,
-        cursor=cursor if cursor.isdecimal() and len(cursor) < 18 else None,
+        cursor=cursor_of(request.args, CURSOR_OF_INCIDENTS),
         book=book,
         now=now,
     )

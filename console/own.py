@@ -71,7 +71,8 @@ def _fault(frame: Frame, login: str, present: str, wanted: str, again: str) -> s
     with frame.database.read() as work:
         stored = accounts.find(work.session, login).password_hash
     if stored is not None:
-        if frame.database.perform(lambda work: throttle.tried(work.session, login, "own", now=work.now)) is not None:
+        of = _own(login)
+        if frame.database.perform(lambda work: throttle.tried(work.session, login, of, now=work.now)) is not None:
             return TOO_MANY
         if not is_password(stored, present):
             return NO_MATCH
@@ -79,6 +80,11 @@ def _fault(frame: Frame, login: str, present: str, wanted: str, again: str) -> s
     if wanted != again:
         return "The two new passwords differ. Nothing was changed."
     return fault_of(wanted, login)
+
+
+def _own(login: str) -> str:
+    """In the place of an address: one account's tries at its own password keep nobody else from theirs."""
+    return f"own:{throttle.account(login)}"
 
 
 # --- the API tokens ---

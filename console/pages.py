@@ -21,7 +21,7 @@ from incidents.lifecycle import LIVE
 from incidents.permissions import lack
 from incidents.policy import DEFAULT_TEAM
 from incidents.stamps import stamp_of
-from incidents.units import duration
+from incidents.units import duration, number_of
 from ports.database import Work
 from templates.render import addressed, message
 
@@ -117,13 +117,12 @@ class Asked(NamedTuple):
 def asked_of_the_timeline() -> Asked:
     """From the address: a lane, entries before one, or the page on which one stands."""
     lane = request.args.get("show", "")
-    before = next((int(text) for text in _numbers("before")), 0)
-    entry = next((int(text) for text in _numbers("entry")), 0)
+    before, entry = _number("before"), _number("entry")
     return Asked(lane if lane in lanes.LABELS else "", before or (entry + 1 if entry else 0), entry)
 
 
-def _numbers(name: str) -> list[str]:
-    return [text for text in request.args.getlist(name) if text.isascii() and text.isdecimal() and len(text) < 16]
+def _number(name: str) -> int:
+    return next((n for n in map(number_of, request.args.getlist(name)) if n is not None), 0)
 
 
 def shadow_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "") -> Response:

@@ -71,6 +71,9 @@ def _is_known(name: str, value: str) -> bool:
 
 def _back(asked: str) -> str:
     """Only a path of ours: another site's address never comes out of this form."""
-    parts = urlsplit(asked)
+    try:
+        parts = urlsplit(asked)
+    except ValueError:
+        return "/preferences"
     ours = asked.startswith("/") and not asked.startswith(("//", "/\\")) and not parts.netloc and "\\" not in asked
     return asked if ours and asked.isprintable() else "/preferences"

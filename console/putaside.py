@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from console.fields import CURSOR, cursor_of
 from console.frame import Frame
 from incidents import holdmode, replaying
 from ports.database import Work
@@ -32,10 +33,7 @@ def putaside(frame: Frame) -> Blueprint:
 
 
 def put_aside_page(frame: Frame, work: Work, *, status: int = 200, refusal: str = "") -> Response:
-    cursor = request.args.get("cursor", "")
-    found = replaying.put_aside(
-        work.session, limit=MOST, cursor=cursor if cursor.isdecimal() and len(cursor) < 19 else None
-    )
+    found = replaying.put_aside(work.session, limit=MOST, cursor=cursor_of(request.args, CURSOR))
     begun = holdmode.since(work.session)
     return frame.show(
         "console/inbox.html",

@@ -14,6 +14,7 @@ from console.frame import Frame
 from incidents import lists, silencing
 from incidents.calendar import to_utc
 from incidents.errors import NotFound
+from incidents.units import number_of
 from ports.database import Work
 
 SPANS = ("30m", "1h", "2h", "4h", "8h", "24h", "3d", "7d", "30d")
@@ -100,10 +101,11 @@ def _to_lift(frame: Frame, found: Sequence[Mapping[str, Any]]) -> list[dict[str,
 def _prefilled(work: Work, alert: str) -> dict[str, str]:
     """The form as one alert would have it: its name and where it comes from."""
     empty = {"matchers": "", "for": "2h", "reason": "", "starts_at": ""}
-    if not alert.isdecimal() or len(alert) > 18:
+    number = number_of(alert)
+    if number is None:
         return empty
     try:
-        labels: dict[str, Any] = lists.alert_facts(work.session, int(alert))["labels"]
+        labels: dict[str, Any] = lists.alert_facts(work.session, number)["labels"]
     except NotFound:
         return empty
     named = [(name, labels[name]) for name in NAMED if labels.get(name)]

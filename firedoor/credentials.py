@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import TypeVar
 
 from sqlalchemy import insert, update
@@ -26,7 +26,7 @@ def keep_api_token(settings: Settings, person: str) -> None:
     token = (settings.secrets_folder / "api_token").read_text(encoding="utf-8").strip()
     perform(
         settings,
-        lambda work: _keep(work, "api", token, accounts.ensure(work.session, person, role=ADMIN, now=work.now), None),
+        lambda work: _keep_api(work, token, accounts.ensure(work.session, person, role=ADMIN, now=work.now)),
     )
 
 
@@ -34,14 +34,15 @@ def new_sign_in(settings: Settings, person: str, *, role: str | None = None) -> 
     """The token of a link that begins one console session, once, within a day.
 
     Whoever has no account yet gets one: an admin's where it is the first, else of that role, a responder's unless told.
+    Raises Refused where the account is disabled.
     """
     token = new_token()
-    perform(
-        settings,
-        lambda work: _keep(
-            work, "signin", token, accounts.ensure(work.session, person, role=role, now=work.now), accounts.LINK_LASTS
-        ),
-    )
+
+    def make(work: Work) -> None:
+        login = accounts.ensure(work.session, person, role=role, now=work.now)
+        accounts.make_link(work.session, login, hash_token(token), by=machine(), now=work.now)
+
+    perform(settings, make)
     return token
 
 
@@ -70,17 +71,20 @@ def owner(policy: Policy) -> str:
     return "me" if "me" in policy.people else next(iter(policy.people), "me")
 
 
-def _keep(work: Work, kind: str, token: str, person: str, lasts: timedelta | None) -> None:
+def machine() -> Actor:
+    """Who stands at this machine; the audit names the operating system's user."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        name = "somebody"
+    return Actor(name, name, "machine", ADMIN, (), f"machine:{name}")
+
+
+def _keep_api(work: Work, token: str, login: str) -> None:
     digest = hash_token(token)
-    known = credential.c.token_hash == digest
-    if work.session.execute(update(credential).where(known).values(person=person)).rowcount:
+    if work.session.execute(update(credential).where(credential.c.token_hash == digest).values(person=login)).rowcount:
         return  # a policy may have named somebody else since
-    expires_at = work.now + lasts if lasts else None
-    work.session.execute(
-        insert(credential).values(
-            kind=kind, token_hash=digest, person=person, created_at=work.now, expires_at=expires_at
-        )
-    )
+    work.session.execute(insert(credential).values(kind="api", token_hash=digest, person=login, created_at=work.now))
 
 
 def perform(settings: Settings, verb: Callable[[Work], T]) -> T:

@@ -36,15 +36,17 @@ SAMPLE = {
 
 
 def greeting(settings: Settings, book: Book, *, sign_in: str) -> str:
-    """The sign-in link holds a secret: it goes to standard output, for the person who started us, and into no log."""
+    """The sign-in link holds a secret: it goes to standard output, for the person who started us, and into no log.
+
+    `sign_in` is its token; empty where the account of whoever stands here is disabled.
+    """
     token = settings.source_secrets("alertmanager")[0].decode()
     return "\n".join(
         [
             "",
             f"Firedoor runs at {settings.public_url} and keeps everything in {settings.home}.",
             "",
-            "Open the console (this link signs in once, within a day):",
-            f"  {settings.public_url}/signin?token={sign_in}",
+            *_door(settings.public_url, sign_in),
             "",
             "Paste into alertmanager.yml:",
             snippet(settings.public_url, token),
@@ -61,6 +63,16 @@ def greeting(settings: Settings, book: Book, *, sign_in: str) -> str:
             "",
         ]
     )
+
+
+def _door(url: str, sign_in: str) -> list[str]:
+    if not sign_in:
+        return [
+            f"Open the console: {url}",
+            "No link was made: the account of this machine's person is disabled.",
+            "`firedoor users signin PERSON` makes one for somebody else.",
+        ]
+    return ["Open the console (this link signs in once, within a day):", f"  {url}/signin?token={sign_in}"]
 
 
 def snippet(public_url: str, token: str) -> str:

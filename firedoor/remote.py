@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import click
 import requests
+from urllib3.exceptions import NewConnectionError
 
 from firedoor import __version__
 from firedoor.addresses import LOOPBACK
@@ -50,6 +51,16 @@ class Bearer(requests.auth.AuthBase):
         return prepared
 
 
+class Lost(requests.RequestException):
+    """What was asked for may have been done: it was sent, and then nobody answered."""
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    """Whether nothing can have arrived: no connection was made at all."""
+    cause = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(cause, NewConnectionError)
+
+
 class Remote:
     """One Firedoor at an address."""
 
@@ -84,14 +95,22 @@ class Remote:
         return self._read(answer)
 
     def _send(self, session: requests.Session, method: str, address: str, request: dict[str, Any]) -> requests.Response:
-        """A lost answer is asked for once more. No redirect is followed: it could carry the token elsewhere."""
+        """A lost answer is asked for once more. No redirect is followed: it could carry the token elsewhere.
+
+        Raises Lost where the first try may have arrived and the second got no answer either.
+        """
         told = {"timeout": TIMEOUT, "allow_redirects": False, "auth": Bearer(self.token), **request}
         try:
             return session.request(method, address, **told)
-        except requests.ConnectTimeout:
+        except (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.ProxyError):
             raise
-        except (requests.ConnectionError, requests.ReadTimeout):
-            return session.request(method, address, **told)
+        except (requests.ConnectionError, requests.ReadTimeout) as first:
+            try:
+                return session.request(method, address, **told)
+            except requests.RequestException as second:
+                if method == "GET" or _never_connected(first):
+                    raise
+                raise Lost from second
 
     def _no_answer(self, error: requests.RequestException) -> str:
         if isinstance(error, requests.exceptions.SSLError):
@@ -101,8 +120,8 @@ class Remote:
             )
         if isinstance(error, requests.exceptions.ProxyError):
             return f"The proxy on the way to {self.url} does not let us through. Nothing was done. See HTTPS_PROXY."
-        if isinstance(error, requests.ReadTimeout):
-            return f"{self.url} did not answer in time. Whether it was done is not known: look before you repeat it."
+        if isinstance(error, (Lost, requests.ReadTimeout)):
+            return f"{self.url} gave no answer. Whether it was done is not known: look before you repeat it."
         return (
             f"{self.url} can't be reached. Nothing was done. Is Firedoor running there (`firedoor up`), "
             "and is FIREDOOR_URL its address?"
@@ -123,6 +142,8 @@ class Remote:
             ) from error
         if answer.ok:
             return content
+        content = content if isinstance(content, dict) else {}
         if answer.status_code in (502, 503, 504):
-            raise Unreachable(str(content.get("detail", f"{self.url} can't answer now. Nothing was done.")))
+            unknown = f"{self.url} can't answer now. Whether it was done is not known: look before you repeat it."
+            raise Unreachable(str(content.get("detail", unknown)))
         raise RefusedByServer(content)

@@ -31,7 +31,7 @@ from firedoor.settings import Settings
 from firedoor.shelf import Shelf
 from firedoor.supervisor import Part, Supervisor
 from firedoor.vitals import Pulse, name_process, save_memory
-from incidents.errors import FaultsFound, FiredoorError
+from incidents.errors import FaultsFound, FiredoorError, Refused
 from incidents.permissions import ADMIN
 
 log = structlog.get_logger()
@@ -106,7 +106,10 @@ def _see_that_port_is_free(host: str, port: int) -> None:
 
 
 def _prepare(settings: Settings, person: str) -> str | None:
-    """The database's work, in a child: this process never opens an engine. The sign-in token comes back by a pipe."""
+    """The database's work, in a child: this process never opens an engine. The sign-in token comes back by a pipe.
+
+    None: it could not be done. Empty: it was, and the account of `person` is disabled.
+    """
     ear, mouth = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -115,12 +118,15 @@ def _prepare(settings: Settings, person: str) -> str | None:
     with os.fdopen(ear) as answer:
         token = answer.read()
     _, status = os.waitpid(pid, 0)
-    return token if status == 0 and token else None
+    return token if status == 0 else None
 
 
 def _ready_tables(settings: Settings, person: str) -> str:
     settings = processes.release(settings)
-    return new_sign_in(settings, person, role=ADMIN)  # whoever starts Firedoor can do everything with it anyway
+    try:
+        return new_sign_in(settings, person, role=ADMIN)  # whoever starts Firedoor can do everything with it anyway
+    except Refused:
+        return ""
 
 
 def _in_child(act: Callable[[], object]) -> None:

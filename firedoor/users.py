@@ -230,17 +230,9 @@ def _book() -> Book:
 
 
 def _machine() -> Actor:
-    """Who stands at this machine; the audit names the operating system's user."""
-    import getpass
+    from firedoor.credentials import machine
 
-    from incidents.permissions import ADMIN
-    from incidents.press import Actor
-
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        name = "somebody"
-    return Actor(name, name, "machine", ADMIN, (), f"machine:{name}")
+    return machine()
 
 
 def _typed_password() -> str:

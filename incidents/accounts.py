@@ -225,6 +225,20 @@ def ensure(session: Connection, person: str, *, role: str | None = None, now: da
     return person
 
 
+def make_link(session: Connection, login: str, token_hash: str, *, by: Actor, now: datetime) -> str:
+    """Make the token of a link that signs that account in, once, within a day; its login. Refused while disabled."""
+    account = find(session, login)
+    if account.disabled_at is not None:
+        raise Refused("account.disabled", f"{account.login} is disabled. No link was made. Enable it first.")
+    session.execute(
+        insert(t.credential).values(
+            kind="signin", token_hash=token_hash, person=account.login, created_at=now, expires_at=now + LINK_LASTS
+        )
+    )
+    _audit(session, by, "account.link", account.login, {}, now)
+    return str(account.login)
+
+
 def _locked(session: Connection, login: str) -> Row[Any]:
     account = find(session, login)
     locked = session.execute(select(t.account).where(t.account.c.id == account.id).with_for_update()).first()

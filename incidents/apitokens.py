@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from incidents import accounts, auditlog, permissions
 from incidents.alerts import clean_line
-from incidents.errors import Malformed, NotFound
+from incidents.errors import Malformed, NotFound, Refused
 from incidents.permissions import SCOPES
 from incidents.press import Actor
 from incidents.tables import credential
@@ -34,6 +34,8 @@ def make(
     """A token of that account. It can do what its scopes say, and never more than the account can."""
     account = accounts.find(session, login)
     permissions.allows(by, "own_tokens" if account.login == by.login else "tokens")
+    if account.disabled_at is not None:
+        raise Refused("account.disabled", f"{account.login} is disabled. No token was made. Enable it first.")
     name = clean_line(name, LONGEST_NAME)
     if not name:
         raise Malformed("field.name", "A token needs a name, such as the program that uses it. No token was made.")

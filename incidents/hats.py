@@ -18,6 +18,7 @@ from incidents.claims import end
 from incidents.errors import Malformed, Refused
 from incidents.press import Answered, Press
 from incidents.promises import Bell, Wanted, cancel, make
+from incidents.units import number_of
 from incidents.words import answer, names
 
 t = tables
@@ -203,9 +204,9 @@ def look_at_hat(press: Press, verb: str) -> None:
 def _hat_for(press: Press, verb: str) -> str | None:
     if verb != "step":
         return HAT_OF.get(verb)
-    n = press.text("n")
+    n = number_of(press.text("n"))
     chosen = select(t.step.c.phase).where(t.step.c.incident_id == press.incident.id)
-    phase = press.session.execute(chosen.where(t.step.c.n == int(n))).scalar() if n.isdecimal() and len(n) < 9 else None
+    phase = press.session.execute(chosen.where(t.step.c.n == n)).scalar() if n is not None else None
     return "investigator" if phase == "diagnose" else None
 
 

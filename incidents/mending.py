@@ -15,6 +15,7 @@ from incidents.errors import Malformed, NotFound, Refused
 from incidents.lifecycle import CLOSED, OPEN, next_state
 from incidents.press import Press
 from incidents.promises import Bell
+from incidents.units import number_of
 from incidents.words import because
 
 t = tables
@@ -193,12 +194,13 @@ def entries_of(session: Connection, incident_id: int, kind: str) -> Sequence[Row
 
 def entry_to_undo(press: Press) -> Row[Any]:
     """The entry that the field names. Raises where it is none that can be taken back, or was already."""
-    number = press.text("entry", needed="Which entry? Give its number.")
+    given = press.text("entry", needed="Which entry? Give its number.")
+    number = number_of(given)
     e = t.timeline
     chosen = select(e).where(e.c.incident_id == press.incident.id)
-    entry = press.session.execute(chosen.where(e.c.id == int(number))).first() if _is_number(number) else None
+    entry = press.session.execute(chosen.where(e.c.id == number)).first() if number is not None else None
     if entry is None:
-        raise NotFound(f"{press.incident.name} has no entry {clean_line(number)}. Nothing was changed.")
+        raise NotFound(f"{press.incident.name} has no entry {clean_line(given)}. Nothing was changed.")
     if entry.kind not in UNDO:
         raise Refused("undo.kind", "What this entry tells of can't be taken back. Nothing was changed.")
     if press.session.execute(chosen.where(e.c.supersedes == entry.id)).first() is not None:
@@ -206,10 +208,6 @@ def entry_to_undo(press: Press) -> Row[Any]:
     if press.now - entry.entered_at > UNDO_WITHIN:
         raise Refused("undo.late", "It is more than a day ago: too late to take back. Nothing was changed.")
     return entry
-
-
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and len(text) < 19
 
 
 def beside_undo(press: Press) -> list[int]:

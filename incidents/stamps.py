@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from incidents import store, tables
+from incidents.units import number_of
 
 t = tables
 LIST = 0  # the topic of the lists; every other topic is the id of an incident
@@ -30,8 +31,8 @@ class Stamp(NamedTuple):
 def read_stamp(text: str) -> Stamp | None:
     """The stamp that a browser gives back; None where it is none of ours."""
     version, dot, entry = text.partition(".")
-    is_ours = dot and len(text) < 40 and version.isascii() and version.isdigit() and entry.isascii() and entry.isdigit()
-    return Stamp(int(version), int(entry)) if is_ours else None
+    found = number_of(version), number_of(entry)
+    return Stamp(found[0], found[1]) if dot and found[0] is not None and found[1] is not None else None
 
 
 def stamps(session: Connection, topics: Collection[int]) -> dict[int, Stamp]:

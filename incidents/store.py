@@ -26,6 +26,7 @@ from incidents import tables
 from incidents.errors import NotFound, VersionConflict
 from incidents.frozenrules import Rules, read_rules
 from incidents.lifecycle import LIVE
+from incidents.units import number_of
 from incidents.words import say
 
 t = tables
@@ -130,7 +131,8 @@ def lock_incidents(session: Connection, ids: Iterable[int | None]) -> None:
 
 
 def _is_named(name: str) -> Any:
-    return t.incident.c.name.in_(sorted({name, name.upper()})) if not name.isdigit() else t.incident.c.id == int(name)
+    number = number_of(name)
+    return t.incident.c.name.in_(sorted({name, name.upper()})) if number is None else t.incident.c.id == number
 
 
 def change_incident(session: Connection, incident: Row[Any], **values: Any) -> Row[Any]:

@@ -169,3 +169,8 @@ def iso(moment: datetime | None) -> str | None:
         return None
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def number_of(text: str) -> int | None:
+    """A whole number as an address or a form says it, at most 18 digits of ASCII: both databases can hold it."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None

@@ -33,6 +33,7 @@ from incidents.book import Book
 from incidents.errors import Malformed, NotFound, Refused
 from incidents.press import LONGEST_NOTE, Actor, Answered, Done, Press
 from incidents.promises import Bell, make
+from incidents.units import number_of
 from incidents.words import answer, because
 
 t = tables
@@ -139,14 +140,14 @@ def _note(press: Press) -> list[Bell]:
 
 
 def _step(press: Press) -> list[Bell]:
-    n = press.text("n", needed="Which step? Give its number.")
-    if not n.isdigit():
+    n = number_of(press.text("n", needed="Which step? Give its number."))
+    if n is None:
         raise Malformed("field.n", "A step's number is a whole number. Nothing was changed.")
     bells = _take_by_acting(press)
     incident = store.find_incident(press.session, press.incident.id)
     was_exhausted = containment.is_exhausted(store.steps_of(press.session, incident.id))
     step = containment.outcome(
-        press.session, incident, int(n), outcome=press.text("outcome"), reason=press.text("reason"),
+        press.session, incident, n, outcome=press.text("outcome"), reason=press.text("reason"),
         by=press.by.person, via=press.by.via, hat=press.hat, now=press.now,
     )  # fmt: skip
     if step.state == "failed" and step.on_fail == "escalate":

@@ -37,7 +37,15 @@
     return field.value !== field.defaultValue;
   }
   function named(summary) { return summary.textContent.trim(); }
-  function keep(old, next) { // opened parts stay open, and what was typed or chosen stays
+  function deed(form) { // what it does, without the marks that every rendering makes anew
+    var told = form.querySelectorAll("input[type=hidden]:not([name=csrf]):not([name=once]):not([name=version])");
+    return [form.getAttribute("action")].concat(Array.prototype.map.call(told, function (one) { return one.name + "=" + one.value; })).join(" ");
+  }
+  function like(node, next) { // the same press or link in the new rendering: its words alone stand at several
+    function whole(one) { return [one.name || "", one.value || "", one.getAttribute("href"), one.textContent.trim(), one.form ? deed(one.form) : ""].join("|"); }
+    return Array.prototype.find.call(next.querySelectorAll(node.tagName), function (one) { return whole(one) === whole(node); });
+  }
+  function keep(old, next) { // opened parts stay open, what was typed or chosen stays, and what was pressed keeps its mark
     var opened = Array.prototype.map.call(old.querySelectorAll("details[open] > summary"), named);
     next.querySelectorAll("details > summary").forEach(function (summary) {
       summary.parentNode.open = opened.indexOf(named(summary)) >= 0;
@@ -47,12 +55,19 @@
       if (!twin || !isEdited(field)) return;
       if (field.type === "radio" || field.type === "checkbox") twin.checked = field.checked; else twin.value = field.value;
     });
+    old.querySelectorAll("form[data-asked]").forEach(function (form) { // its answer may be lost: pressed again, it counts once
+      var twin = Array.prototype.find.call(next.querySelectorAll("form"), function (one) { return deed(one) === deed(form); });
+      if (!twin || !twin.elements.once || !form.elements.once) return;
+      twin.elements.once.value = form.elements.once.value;
+      twin.dataset.asked = "yes";
+    });
   }
   function refocus(old, next) {
     var focus = document.activeElement;
     if (!focus || !old.contains(focus)) return null;
-    var words = focus.textContent.trim();
-    return Array.prototype.find.call(next.querySelectorAll(focus.tagName), function (one) { return one.textContent.trim() === words; });
+    var twin = like(focus, next), head = next.querySelector("h2");
+    if (!twin && head) head.tabIndex = -1;
+    return twin || head;
   }
   function wouldLose(old, next) { // what somebody typed has no place any more: it stays until they are done
     return Array.prototype.some.call(old.querySelectorAll("input[id],select[id],textarea[id]"), function (field) {

@@ -151,7 +151,7 @@ def seen(session: Connection, incident: Row[Any], *, by: str, via: str, book: Bo
     store.write(session, incident.id, "seen", now=now, actor=by, source=via, person=paging.person_name(book, by))
     turns = _turns(session, incident, by)
     evidence.hear(session, incident, by, evidence="seen", channel=via, book=book, now=now)
-    store.change_incident(session, incident, person_knew_at=incident.person_knew_at or now)
+    incident = store.change_incident(session, incident, person_knew_at=incident.person_knew_at or now)
     return _give_on(session, incident, turns, else_to=by, now=now)
 
 
@@ -209,13 +209,18 @@ def _give_on(
     asked = {row.target for row in store.due_promises(session, incident.id, ("page",))}
     not_again = _said_no(rows) | _paged(session, incident) | asked | {turn.target for turn in turns} | {""}
     heard = evidence.heard_audiences(rows)
-    wanted = []
+    served = {(row.person, row.audience) for row in rows if hearing.counts_as_heard(row)}
+    owed: dict[str, tuple[datetime, list[str]]] = {}
     for turn in turns:
-        for audience in [one for one in turn.facts.get("audiences", ()) if one not in heard]:
+        for audience in turn.facts.get("audiences", ()):
+            if audience in heard or (turn.target, audience) in served:
+                continue
             nexts = [row.person for row in rows if row.audience == audience and row.person not in not_again]
-            nexts = nexts[:1] or [else_to] * bool(else_to)
-            wanted += [_member_page(incident, person, audience, due_at=turn.due_at) for person in nexts]
-    return make(session, wanted, now=now)
+            person = next(iter(nexts), else_to)
+            at, audiences = owed.get(person, (turn.due_at, []))
+            owed[person] = (min(at, turn.due_at), list(dict.fromkeys([*audiences, audience])))
+    owed.pop("", None)
+    return make(session, [_member_page(incident, one, of, due_at=at) for one, (at, of) in owed.items()], now=now)
 
 
 def _said_no(rows: Iterable[Row[Any]]) -> set[str]:
@@ -227,7 +232,7 @@ def _page_next_of(
 ) -> list[Bell]:
     """Page the next person of each of these audiences now, rather than at their share of the minutes."""
     rows = store.hearing_rows(session, incident)
-    not_again = _said_no(rows) | _paged(session, incident) | {but, ""}
+    not_again = _said_no(rows) | paging.paged_people(session, incident, now=now) | {but, ""}
     bells: list[Bell] = []
     paged: list[str] = []
     for audience in sorted(audiences):
@@ -250,16 +255,16 @@ def page_member(session: Connection, incident: Row[Any], person: str, audience: 
     session.execute(
         h.update()
         .where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience == audience)
-        .where(h.c.person == person)
+        .where(h.c.person == person, or_(h.c.evidence.is_(None), h.c.evidence != "seen"))
         .values(asked_as=hearing.PAGE)
     )
     for planned in store.due_promises(session, incident.id, ("page",)):
         if planned.target == person and audience in planned.facts.get("audiences", ()):
             return paging.hurry(session, planned.id, at=now, now=now) or [Bell("page", planned.id)]
-    return make(session, [_member_page(incident, person, audience, due_at=now)], now=now)
+    return make(session, [_member_page(incident, person, [audience], due_at=now)], now=now)
 
 
-def _member_page(incident: Row[Any], person: str, audience: str, *, due_at: datetime) -> Wanted:
+def _member_page(incident: Row[Any], person: str, audiences: list[str], *, due_at: datetime) -> Wanted:
     return Wanted(
         kind="page",
         key=paging.key_of("page", incident, person, f"next-{incident.version}"),
@@ -267,7 +272,7 @@ def _member_page(incident: Row[Any], person: str, audience: str, *, due_at: date
         incident_id=incident.id,
         round=incident.round,
         target=person,
-        facts={"audiences": [audience], "why": "next_person", "contact": 0},
+        facts={"audiences": audiences, "why": "next_person", "contact": 0},
         mode=incident.mode,
     )
 
@@ -291,7 +296,7 @@ def bring_forward(
     rules = store.rules_of(incident)
     own = incident.snapshot["runbook"]["escalation"]  # a person may bring in the runbook's people at a P3 too
     path = own or escalation.path_of(rules, incident.severity, own)
-    not_again = _paged(session, incident) | _said_no(store.hearing_rows(session, incident)) | {by}
+    not_again = paging.paged_people(session, incident, now=now) | _said_no(store.hearing_rows(session, incident)) | {by}
     role, people = escalation.next_target(path, store.roles_frozen(incident), not_again)
     if not people:
         return []

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from incidents import (
     cascades,
@@ -184,8 +184,9 @@ def _sent(
         update(h).where(*mine, h.c.sent_at.is_(None), h.c.how != "digest").values(sent_at=now, by_channel=channel)
     )
     if row.kind == "page":  # whatever it is about; what a colleague saw before it is no answer to it
-        unseen = or_(h.c.evidence.is_(None), h.c.evidence != "seen")
-        session.execute(update(h).where(*mine, h.c.how == "page", unseen).values(asked_as="page"))
+        told = [*mine, h.c.how == "page", h.c.asked_as != "page"]
+        session.execute(update(h).where(*told, h.c.evidence == "seen").values(heard_at=None, evidence=None))
+        session.execute(update(h).where(*told).values(asked_as="page"))
     if outcome.delivered:
         session.execute(
             update(h).where(*mine, h.c.delivered_at.is_(None), h.c.how != "digest").values(delivered_at=now)

@@ -36,7 +36,9 @@ def hear(
     mine = [h.c.incident_id == incident.id, h.c.round == incident.round, h.c.person == person]
     proven: ColumnElement[bool] = h.c.heard_at.is_not(None)
     if evidence in PRESSES:  # what was only delivered, or declined, did not count for an audience that is paged
-        proven = and_(proven, ~and_(h.c.how == hearing.PAGE, h.c.evidence.in_(WEAKER[evidence])))
+        was_told = and_(h.c.asked_as != hearing.PAGE, h.c.evidence == "seen")
+        weaker = or_(h.c.evidence.in_(WEAKER[evidence]), was_told)
+        proven = and_(proven, ~and_(h.c.how == hearing.PAGE, weaker))
     else:
         mine.append(h.c.asked_as != hearing.PAGE)
     session.execute(update(h).where(*mine, ~proven).values(heard_at=now, evidence=evidence, by_channel=channel))

@@ -75,8 +75,9 @@ def audiences(
     found: dict[str, Audience] = {}
     for row in hears:
         due_at = began + row.within if row.within is not None else next_at(row.at)
+        how = row.how if row.within is not None else DIGEST  # at a time of the calendar, whatever word was chosen
         for name in row.who:
-            audience = Audience(name, row.how, due_at, row.within, tuple(roles.get(name, ())), row.everyone)
+            audience = Audience(name, how, due_at, row.within, tuple(roles.get(name, ())), row.everyone)
             if name not in found or due_at < found[name].due_at:  # named twice: the sooner promise holds
                 found[name] = audience
     return list(found.values())

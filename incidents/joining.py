@@ -10,14 +10,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Connection, Row, select, update
 
-from incidents import answers, asking, cascades, evidence, opening, paging, response, showing, signal, store, tables
+from incidents import (
+    answers,
+    asking,
+    cascades,
+    evidence,
+    opening,
+    paging,
+    regrade,
+    response,
+    showing,
+    signal,
+    store,
+    tables,
+)
 from incidents.decision import decide, facts_of_row, split_key
 from incidents.errors import Malformed, Refused
-from incidents.lifecycle import CLOSED, LIVE, OPEN, next_state
+from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, next_state
 from incidents.press import Press
 from incidents.promises import Bell, make
+from incidents.units import number_of
 from incidents.words import because
 
 t = tables
@@ -148,6 +162,8 @@ def revive(press: Press, incident: Row[Any], status: str) -> list[Bell]:
     incident = store.change_incident(
         session, incident, status=status, closed_at=None, closed_reason=None, merged_into=None, cleared_at=None
     )
+    if status == RESOLVED and _fired_since(session, incident):
+        return response.reopen(session, incident, code="reopened", by=store.MACHINE, via="alert", book=book, now=now)
     if status not in OPEN:
         return []
     bells: list[Bell] = []
@@ -156,11 +172,19 @@ def revive(press: Press, incident: Row[Any], status: str) -> list[Bell]:
     else:
         store.give_role(session, incident.id, "commander", incident.taken_by, by=press.by.person, now=now)
         bells += asking.keep_asking(session, incident, now=now)
+        bells += regrade.ask_again(session, store.find_incident(session, incident.id), book=book, now=now)
     incident = store.find_incident(session, incident.id)
     has_alerts = bool(store.alerts_of(session, incident.id, limit=1))
     if has_alerts and not store.is_anything_firing(session, incident.id):
         bells += signal.cleared(session, incident, book=book, now=now)
     return bells
+
+
+def _fired_since(session: Connection, incident: Row[Any]) -> bool:
+    """Whether one of its alerts fired anew after it was resolved, while it was part of another."""
+    since = incident.resolved_at
+    firing = [one for one in store.alerts_of(session, incident.id) if one.status == "firing"]
+    return since is not None and any((one.starts_at or one.last_seen_at) > since for one in firing)
 
 
 # --- separate ---
@@ -223,9 +247,9 @@ def split(press: Press) -> list[Bell]:
     evidence.hear(session, new, press.by.person, evidence="seen", channel=press.by.via, book=press.book, now=now)
     facts = {"person": press.by.name, "count": len(moved), "other": new.name, "title": new.title}
     _say(press, incident.id, "split", **facts, reason=because(press.text("reason")))
-    incident = store.change_incident(session, incident)
-    if not store.is_anything_firing(session, incident.id):
-        bells += signal.cleared(session, incident, book=press.book, now=now)
+    for one in (store.change_incident(session, incident), store.find_incident(session, new.id)):
+        if not store.is_anything_firing(session, one.id):
+            bells += signal.cleared(session, one, book=press.book, now=now)
     return bells
 
 
@@ -233,7 +257,7 @@ def numbers(press: Press) -> set[int]:
     """The field `alerts`: a list of numbers, or a text such as `17, 18`."""
     given = press.fields.get("alerts") or ""
     words = str(given).replace(",", " ").split() if isinstance(given, str | int) else list(given)
-    if not words or not all(str(one).isdecimal() and len(str(one)) < 19 for one in words):
+    if not words or any(number_of(str(one)) is None for one in words):
         raise Malformed("field.alerts", "Which alerts? Give their numbers, such as 17, 18. Nothing was changed.")
     return {int(one) for one in words}
 

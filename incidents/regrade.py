@@ -33,9 +33,17 @@ def lower_hearing(session: Connection, incident: Row[Any], *, book: Book, now: d
     return _ask_difference(session, incident, more=False, book=book, now=now)
 
 
+def ask_again(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
+    """It goes on after all: whoever has not heard in this round is owed it anew, with fresh minutes."""
+    heard = evidence.heard_audiences(store.hearing_rows(session, incident))
+    wanted = paging.audiences_of(incident, incident.severity, now=now)
+    return _ask_anew(session, incident, [one for one in wanted if one.name not in heard], book=book, now=now)
+
+
 def _ask_difference(session: Connection, incident: Row[Any], *, more: bool, book: Book, now: datetime) -> list[Bell]:
     rows = store.hearing_rows(session, incident)
-    had = {row.audience: row.how for row in rows if row.ended != LOWERED}
+    over = {row.audience for row in rows if row.ended in (LOWERED, "cascade")}  # though one of it has heard
+    had = {row.audience: row.how for row in rows if row.audience not in over}
     heard = evidence.heard_audiences(rows)
     if incident.taken_by is not None:  # a tell is all that is owed while somebody has it, and these were told
         heard |= {row.audience for row in rows if row.sent_at is not None and row.how != hearing.DIGEST}

@@ -140,14 +140,15 @@ def _owe_again(
     again = {row.id for row in rows}
     ended = [row for row in rows if row.state in ("cancelled", "superseded")]
     ended = [row for row in ended if row.facts.get("instead_of") not in again]
-    return make(session, [_anew(row, owed[str(row.id)], incident.version) for row in ended], now=now)
+    return make(session, [_anew(row, owed[str(row.id)], incident) for row in ended], now=now)
 
 
-def _anew(row: Row[Any], facts: Mapping[str, Any], version: int) -> Wanted:
+def _anew(row: Row[Any], facts: Mapping[str, Any], incident: Row[Any]) -> Wanted:
+    """What was held goes on where the signal is back since."""
     return Wanted(
-        kind=row.kind, key=f"{row.key}:back-{version}", due_at=row.due_at, incident_id=row.incident_id,
+        kind=row.kind, key=f"{row.key}:back-{incident.version}", due_at=row.due_at, incident_id=row.incident_id,
         round=row.round, lane=row.lane, target=row.target, facts=facts, not_after=row.not_after, mode=row.mode,
-        held=row.held,
+        held=row.held and incident.cleared_at is not None,
     )  # fmt: skip
 
 

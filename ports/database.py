@@ -29,6 +29,7 @@ IMPATIENT, PATIENT = (0.0003, 0.002), (0.004, 0.012)
 MOST_CONNECTIONS = 20  # to a PostgreSQL server, of each engine; beyond the pool they are closed when a burst is over
 TRIES = 3  # of a write that gave way to another
 GIVES_WAY = ("40P01", "40001")  # PostgreSQL's deadlock and serialisation failure
+QUERY_CANCELED = "57014"
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's word for "not migrated yet"
 SQLITE_ERROR = 1  # a wrong statement or a missing table: our fault, not the store's
 POSTGRESQL_OPTIONS = (
@@ -261,7 +262,7 @@ class Database:
         return create_engine(
             self.url,
             pool_size=self._pool_size,
-            max_overflow=MOST_CONNECTIONS - self._pool_size,
+            max_overflow=max(0, MOST_CONNECTIONS - self._pool_size),
             pool_timeout=10,
             pool_use_lifo=True,  # few are warm and the others asleep: each keeps statements and pages of its own
             connect_args={
@@ -345,6 +346,11 @@ def store_errors() -> Iterator[None]:
             raise
         why = f"The database can't be used now: {_first_line(error.orig)}"
         raise (GaveWay if getattr(error.orig, "sqlstate", None) in GIVES_WAY else StoreDown)(why) from error
+
+
+def is_too_slow(down: StoreDown) -> bool:
+    """Whether one statement ran into PostgreSQL's `statement_timeout`: that may be the fault of what it was given."""
+    return getattr(getattr(down.__cause__, "orig", None), "sqlstate", None) == QUERY_CANCELED
 
 
 def is_store_down(error: BaseException) -> bool:

@@ -23,6 +23,9 @@ SCOPES = ("openid", "email", "profile", "groups")
 TIMEOUT = 5.0
 LEEWAY = 60  # seconds that two clocks may differ
 KNOWN_FOR = timedelta(hours=1)
+SILENT_FOR = timedelta(seconds=10)
+A_MOMENT = 0.2  # seconds for another thread's question: its asker is not ours, and a thread is
+SILENT = "The identity provider does not answer. Sign in by a one-time link."
 
 
 class NotSignedIn(Exception):
@@ -54,6 +57,7 @@ class Provider:
                 f"FIREDOOR_OIDC_ISSUER is set, and the package authlib is not installed: {INSTALL}"
             ) from None
         self._knowing = threading.Lock()
+        self._silent_at: datetime | None = None
         self._known: tuple[datetime, Mapping[str, Any]] | None = None
 
     def begin(self, now: datetime) -> Begun:
@@ -105,13 +109,26 @@ class Provider:
         return claims
 
     def _endpoint(self, name: str, now: datetime) -> str:
-        with self._knowing:
-            if self._known is None or now - self._known[0] > KNOWN_FOR:
-                self._known = (now, self._discovered())
-            url = str(self._known[1].get(name) or "")
+        url = str(self._what_it_says(now).get(name) or "")
         if urlsplit(url).scheme != urlsplit(self.issuer).scheme:  # https, but for a trial on this machine
             raise NotSignedIn(f"The identity provider names no {name} that may be used. You are not signed in.")
         return url
+
+    def _what_it_says(self, now: datetime) -> Mapping[str, Any]:
+        """Asked for by one thread at a time, and not again at once where nobody answered: strangers can ask this."""
+        if self._known is not None and now - self._known[0] <= KNOWN_FOR:
+            return self._known[1]
+        if not self._knowing.acquire(timeout=A_MOMENT):
+            raise NotSignedIn(SILENT)
+        try:
+            if self._silent_at is not None and now - self._silent_at < SILENT_FOR:
+                raise NotSignedIn(SILENT)
+            self._silent_at = now
+            self._known = (now, self._discovered())
+            self._silent_at = None
+            return self._known[1]
+        finally:
+            self._knowing.release()
 
     def _discovered(self) -> Mapping[str, Any]:
         found = self._fetched(f"{self.issuer}/.well-known/openid-configuration")
@@ -124,7 +141,7 @@ class Provider:
             with requests.get(url, timeout=TIMEOUT, allow_redirects=False) as answer:
                 found = answer.json() if answer.status_code == 200 else None
         except (requests.RequestException, ValueError) as error:
-            raise NotSignedIn("The identity provider does not answer. Sign in by a one-time link.") from error
+            raise NotSignedIn(SILENT) from error
         if not isinstance(found, dict):
             raise NotSignedIn("The identity provider does not answer as it should. Sign in by a one-time link.")
         return found

@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -30,6 +30,7 @@ NEVER: tuple[Network, ...] = tuple(
     )
 )  # fmt: skip
 OWN_NETWORKS = "own-networks"  # the setting's word for: loopback and private networks, as small teams have them
+MOST_ADDRESSES = 4  # of a name: they share the time that one would have
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 _allowed: tuple[Network, ...] | None = None  # None: every network of our own
@@ -90,14 +91,21 @@ def session(*, trust_env: bool = False) -> requests.Session:
 
 class _Guarded(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        named = self._dns_host
+        """To the first address of the name that takes us, within the time that one alone would have."""
+        named, whole = self._dns_host, self.timeout
         *others, last = self._looked_at(named)
-        for address in others:
-            try:
-                return self._connected(address, named)
-            except NewConnectionError:
-                continue  # the next address of the name
-        return self._connected(last, named)
+        del others[MOST_ADDRESSES - 1 :]
+        if isinstance(whole, int | float):
+            self.timeout = whole / (len(others) + 1)
+        try:
+            for address in others:
+                try:
+                    return self._connected(address, named)
+                except ConnectTimeoutError:  # and whatever refuses: urllib3 says that as a kind of it
+                    continue
+            return self._connected(last, named)
+        finally:
+            self.timeout = whole
 
     def _connected(self, address: str, named: str) -> socket.socket:
         """To that very address, under the name; and once more a look at who is at the other end."""

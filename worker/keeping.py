@@ -60,7 +60,10 @@ class Keeper:
     def __post_init__(self) -> None:
         self._decider = Decider(self.kinds, self.book, self.lease)
         self._trier = Trier(self.database, self.clock, self.kinds, self.actors, self.observers, self.book, self.lease)
-        self._settler = Settler(self.database, self.kinds, self.book, self.lease, self.parked)
+        self._settler = Settler(self.database, self.kinds, self.book, self.lease, self.parked, self._is_closing)
+
+    def _is_closing(self) -> bool:
+        return self._home is not None and self._home.closing
 
     def drain(self, lane: str, *, limit: int = 100) -> int:
         """Keep what is due in the lane, oldest first, and return how many rows were taken in hand."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,28 +19,37 @@ from worker.trying import Done, Ended, KeptBack, Kind
 log = structlog.get_logger("worker.settling")
 
 
+UNWRITTEN_FOR = 600.0  # seconds: while the store is down nobody else has the row, and afterwards its fence guards it
+AGAIN = 0.2  # seconds, and before the clock frees what is left of the lease
+
+
 @dataclass(frozen=True)
 class Settler:
-    """Writes for all threads of one process; `parked` pages a person for what nobody can know."""
+    """Writes for all threads of one process; `parked` pages a person for what nobody can know.
+
+    `closing` says whether the process ends: then it waits for the store no longer than half a lease.
+    """
 
     database: Database
     kinds: Mapping[str, Kind]
     book: Callable[[], Any]
     lease: timedelta
     parked: Callable[..., list[Bell]]
+    closing: Callable[[], bool] = field(default=lambda: False)
 
     def settle(self, done: list[Done]) -> None:
-        """The effect has happened: try to write it down for as long as the lease is ours."""
-        until = time.monotonic() + self.lease.total_seconds() / 2
+        """The effect has happened: try to write it down until the store is back. Given up, it would happen again."""
+        began = time.monotonic()
         while True:
             try:
                 self.database.alone(lambda work: self._settle_all(work, done))
                 return
             except StoreDown as error:
                 log.warning("store.down", what=str(error), unwritten=len(done))
-                if time.monotonic() > until:
+                longest = self.lease.total_seconds() / 2 if self.closing() else UNWRITTEN_FOR
+                if time.monotonic() - began > longest:
                     return  # the lease runs out: such a page is sent again, such an act is parked
-                time.sleep(0.2)
+                time.sleep(AGAIN)
             except Exception:
                 if len(done) == 1:
                     log.exception("promise.settle_failed", promise_id=done[0].row.id, kind=done[0].row.kind)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from incidents.errors import MalformedPayload
 from incidents.promises import Bell
 from incidents.tables import inbox
 from ports.clock import Clock
-from ports.database import Database, GaveWay, StoreDown, Work, is_store_down
+from ports.database import Database, GaveWay, StoreDown, Work, is_store_down, is_too_slow
 from worker.keeping import Keeper
 
 log = structlog.get_logger("worker.taking")
@@ -169,7 +169,11 @@ class Taker:
                     raise
                 time.sleep(GIVE_WAY)
                 continue  # nothing was stored, and the rows are still ours
-            except StoreDown:
+            except NotOurs:
+                return ended  # whoever has the oldest row has all behind it too: the order is one
+            except StoreDown as down:
+                if not is_too_slow(down):
+                    self._give_back([parsed.row for parsed in waiting])
                 raise
             except Exception as error:
                 if len(together) > 1:  # one of them is at fault; each is taken alone to find out which
@@ -228,22 +232,19 @@ class Taker:
     def _take(self, together: Sequence[Parsed]) -> int:
         """One transaction: all of them end and their alerts are triaged, or nothing happens and the fault comes out.
 
-        Guarded by each row's count of tries: 0 when a row has become another's.
+        Guarded by each row's count of tries. Raises NotOurs where a row has become another's.
         """
         first = together[0]
         if first.failed is not None:
             raise first.failed
         rows = [parsed.row for parsed in together]
-        try:
-            with self._at_once() as claim, self.database.work() as work:
-                if first.unreadable is not None:
-                    return self._set_aside(work, first.row, first.unreadable)
-                _end_all(work.session, rows, now=work.now)
-                work.ring(self._apply(work.session, together, work.now))
-                self._sends |= claim(work)
-                self._keep_own_bells(work)
-        except NotOurs:
-            return 0
+        with self._at_once() as claim, self.database.work() as work:
+            if first.unreadable is not None:
+                return self._set_aside(work, first.row, first.unreadable)
+            _end_all(work.session, rows, now=work.now)
+            work.ring(self._apply(work.session, together, work.now))
+            self._sends |= claim(work)
+            self._keep_own_bells(work)
         self._taken.append(together)
         return len(rows)
 
@@ -270,10 +271,17 @@ class Taker:
             work.session.execute(update(inbox).where(mine).values(lease_until=None))
         return 0
 
+    def _give_back(self, rows: Sequence[Row[Any]]) -> None:
+        """It was the store that failed, not the body: the try does not count, and whoever looks next has the rows."""
+        mine = and_(inbox.c.id.in_([row.id for row in rows]), IS_NEW, inbox.c.attempts == rows[0].attempts)
+        values = {"attempts": inbox.c.attempts - 1, "lease_until": None}
+        with suppress(StoreDown), self.database.work(lasting=False) as work:
+            work.session.execute(update(inbox).where(mine).values(**values))
+
     def _set_aside(self, work: Work, row: Row[Any], why: str) -> int:
-        """Kept, and told to a person. Even if telling fails, one bad row must not stop the others."""
+        """Kept, and told to a person. Even if telling fails, one bad row must not stop the others. Or NotOurs."""
         if not _end(work.session, row, "unreadable", now=work.now, error=why):
-            return 0
+            raise NotOurs
         log.warning("inbox.unreadable", inbox_id=row.id, source=row.source, why=why)
         try:
             with work.session.begin_nested():

@@ -20,6 +20,7 @@ from worker.dangerous import act_in_child
 log = structlog.get_logger("worker.trying")
 
 TOO_LATE = "it was too late for it"
+NEWER = timedelta(seconds=30)  # until somebody looks again who may know the kind
 Seen = Literal["done", "before", "unknown"]
 
 
@@ -107,12 +108,12 @@ class Trier:
     def _prepare(self, row: Row[Any]) -> Any:
         """What to do, from the incident as it is now: since the promise was made somebody may have acknowledged."""
         kind = self.kinds.get(row.kind)
-        if kind is None or kind.prepare is None:
-            log.error("promise.unknown_kind", promise_id=row.id, incident_id=row.incident_id, kind=row.kind)
-            return Ended("failed", f"this version knows no promise of the kind {row.kind!r}")
         with self.database.read() as work:
             if row.not_after is not None and work.now > row.not_after:
                 return Ended("failed", TOO_LATE)
+            if kind is None or kind.prepare is None:  # made by a newer version, which runs beside us or comes back
+                log.warning("promise.unknown_kind", promise_id=row.id, incident_id=row.incident_id, kind=row.kind)
+                return Ended("later", f"this version knows no promise of the kind {row.kind!r}", NEWER)
             prepared = kind.prepare(work.session, row, self.book(), work.now)
             if hasattr(prepared, "why"):  # a Skip
                 if prepared.state == "failed" and row.mode == SHADOW:

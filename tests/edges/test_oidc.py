@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +22,7 @@ from firedoor.web import create_app
 from firedoor.wiring import House
 from incidents import accounts, tables
 from incidents.press import Actor
+from ports import identity
 from tests.fixtures.desk import CAST, Desk, OpenDesk
 
 with warnings.catch_warnings():
@@ -230,3 +234,29 @@ def test_half_a_provider_or_one_in_clear_is_a_wrong_setting() -> None:
     told = {"FIREDOOR_OIDC_CLIENT_ID": "a", "FIREDOOR_OIDC_CLIENT_SECRET": "b"}
     with pytest.raises(WrongSettings, match="must begin with https"):
         Settings.from_env({"FIREDOOR_OIDC_ISSUER": "http://id.example.com", **told})
+
+
+def test_a_provider_that_does_not_answer_keeps_no_more_than_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "TIMEOUT", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        provider = identity.Provider(f"http://127.0.0.1:{silent.getsockname()[1]}", "us", "secret", "http://x/back")
+        now = datetime(2026, 11, 21, tzinfo=UTC)
+        turned_away: list[None] = []
+
+        def come() -> None:
+            with pytest.raises(identity.NotSignedIn, match="does not answer"):
+                provider.begin(now)
+            turned_away.append(None)
+
+        crowd = [threading.Thread(target=come) for _ in range(10)]
+        for one in crowd:
+            one.start()
+        for one in crowd:
+            one.join(20)
+        come()
+
+        silent.settimeout(0)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert len(turned_away) == 11

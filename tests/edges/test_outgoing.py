@@ -161,6 +161,32 @@ def test_of_several_addresses_the_forbidden_ones_are_left_out(monkeypatch: pytes
     listener.end()
 
 
+def test_an_address_that_swallows_what_is_sent_to_it_keeps_nobody_from_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listener = Listener("127.0.0.2")
+    real = socket.getaddrinfo
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.3", listener.server_port))
+        deaf.listen(0)
+        waiting = [socket.socket() for _ in range(3)]  # its queue is full: whoever comes next gets no answer
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.3", listener.server_port))
+
+        def several(host: Any, *rest: Any, **more: Any) -> Any:
+            if host != "several.example.com":
+                return real(host, *rest, **more)
+            return [found for one in ("127.0.0.3", "127.0.0.2") for found in real(one, *rest, **more)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", several)
+
+        assert call(f"http://several.example.com:{listener.server_port}/").result == "yes"
+        for one in waiting:
+            one.close()
+    listener.end()
+
+
 def test_no_redirect_is_followed() -> None:
     inside = Listener("127.0.0.1")
     outside = Listener("127.0.0.1", location=f"http://127.0.0.1:{inside.server_port}/secret")

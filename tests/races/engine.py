@@ -79,10 +79,12 @@ class Engine:
     settled: list[tuple[str, str]] = field(default_factory=list)
     parked: list[str] = field(default_factory=list)
     observed: str = "unknown"
+    more_kinds: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> dict[str, Kind]:
         return {
+            **{name: Kind(name, prepare=self._prepare, settled=self._settled) for name in self.more_kinds},
             "page": Kind("page", prepare=self._prepare, settled=self._settled),
             "pull": Kind("pull", prepare=self._prepare, settled=self._settled),
             "decide": Kind("decide", decide=self._decide),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Row, text
 
 from incidents import claims
 from incidents.promises import Outcome
@@ -201,12 +202,17 @@ def test_a_second_look_may_find_nothing_to_do(engine: Engine, skip: Skip, state:
     assert drained(engine) == 0
 
 
-@pytest.mark.expects_errors("promise.unknown_kind")
-def test_a_kind_that_nobody_knows_fails_with_a_sentence(engine: Engine) -> None:
+def test_a_kind_of_a_newer_version_waits_for_one_that_knows_it(engine: Engine, clock: SettableClock) -> None:
     make(engine.database, "a", kind="from_the_future")
 
     drained(engine)
-    assert states(engine.database) == {"a": "failed"}
+    assert states(engine.database) == {"a": "due"}
+    assert drained(engine) == 0, "it does not come round and round"
+
+    engine.more_kinds = ("from_the_future",)
+    clock.forward(timedelta(seconds=31))
+    drained(engine)
+    assert states(engine.database) == {"a": "kept"}
 
 
 @pytest.mark.expects_errors("promise.act_failed")
@@ -220,6 +226,40 @@ def test_an_actor_that_raises_may_have_acted(engine: Engine) -> None:
     drained(engine)
     assert states(engine.database) == {"a": "due"}
     assert outcomes(engine.database) == ["ambiguous"]
+
+
+def test_a_yes_outlives_a_store_that_is_away_for_longer_than_half_the_lease(
+    engine: Engine, database_url: str, clock: SettableClock
+) -> None:
+    patient, engine.database = engine.database, Database(database_url, clock, wait=0.2)
+    engine.lease = timedelta(seconds=1)
+    away = threading.Event()
+
+    def act(prepared: Any, row: Row[Any], attempt: int) -> Outcome:
+        threading.Thread(target=shut).start()
+        away.wait(10)
+        return engine._act(prepared, row, attempt)
+
+    def shut() -> None:
+        """Nobody can write, for longer than a writer waits."""
+        other = fresh(database_url)
+        with other.work() as work:
+            if other.dialect == "postgresql":
+                work.session.execute(text("LOCK TABLE promise IN ACCESS EXCLUSIVE MODE"))
+            away.set()
+            until = time.monotonic() + (5.5 if other.dialect == "postgresql" else 1.5)
+            eventually(lambda: bool(work.session.execute(text("SELECT 1")).scalar()) and time.monotonic() > until, 9)
+        other.close()
+
+    make(engine.database, "a")
+    engine.act = act
+    drained(engine)
+
+    assert engine.ledger.lines == ["a#1"]
+    assert states(engine.database) == {"a": "kept"}
+    assert drained(engine) == 0
+    engine.database.close()
+    engine.database = patient
 
 
 def test_a_promise_past_its_last_moment_is_not_acted_on(engine: Engine, clock: SettableClock) -> None:

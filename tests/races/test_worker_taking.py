@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 import ports.database
 from incidents import promises
@@ -19,7 +20,7 @@ from incidents.errors import MalformedPayload
 from incidents.promises import Bell, Wanted
 from incidents.tables import inbox
 from ports.clock import SystemClock
-from ports.database import Database
+from ports.database import Database, StoreDown
 from tests.fixtures.waiting import eventually
 from tests.races.engine import Engine, Ledger, child, fresh, make, reap, states
 from webhooks.sources import Source
@@ -234,3 +235,41 @@ def test_a_delivery_that_comes_to_nothing_sends_nothing_and_keeps_no_thread(stor
         assert work.bells == [], "both threads are free"
     keeper.close()
     assert sorted(line for line in ledger.lines if "#" in line) == ["b0#1", "b1#1", "c0#1", "c1#1"]
+
+
+def test_a_store_that_fails_meanwhile_is_no_fault_of_the_body(store: Database, ledger: Ledger) -> None:
+    receive(store, b"a", b"b")
+
+    def away(*_: Any, **__: Any) -> list[Any]:
+        raise StoreDown("The database can't be used.")
+
+    for _ in range(2 * taking.TRIES):
+        with pytest.raises(StoreDown):
+            taker(store, ledger, take=away).drain()
+    assert inbox_states(store) == [("new", 0), ("new", 0)]
+
+    assert taker(store, ledger).drain() == 2
+    assert ledger.lines == ["a", "b"]
+
+
+def test_a_taker_that_lost_its_oldest_row_takes_nothing_behind_it(
+    store: Database, ledger: Ledger, database_url: str
+) -> None:
+    receive(store, b"a", b"b")
+    go, late = threading.Event(), fresh(database_url)
+    other = threading.Thread(target=lambda: taker(late, ledger, lambda _: go.wait(10)).drain())
+
+    def parse(body: bytes) -> None:
+        if body == b"b":  # our lease ran out while we were frozen, and another taker has the oldest row
+            with store.work() as work:
+                work.session.execute(update(inbox).values(lease_until=None))
+            other.start()
+            eventually(lambda: inbox_states(store)[0] == ("new", 2), 10)
+
+    assert taker(store, ledger, parse).drain() == 0
+    assert ledger.lines == []
+
+    go.set()
+    other.join(10)
+    assert ledger.lines == ["a", "b"], "in the order in which they came"
+    late.close()

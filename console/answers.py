@@ -224,6 +224,7 @@ SILENCE: dict[str, Any] = {
     "ends_at": "2026-01-05T16:30:00.000Z",
     "author": ADA,
     "reason": "The database moves",
+    "teams": [Of("payments", "Whose alerts it mutes alone; none: everybody's.")],
     "recurring": False,
     "lifted_at": maybe(LATER),
     "lifted_by": maybe(ADA),

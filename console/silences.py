@@ -95,7 +95,7 @@ def silence_page(frame: Frame, work: Work, silence_id: int, *, status: int = 200
 def _to_lift(frame: Frame, found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Silences, each with what the account lacks to lift it."""
     book, by = frame.book(), frame.actor()
-    return [{**one, "lacks": silencing.lack(by, one["matchers"], book)} for one in found]
+    return [{**one, "lacks": silencing.lack(by, one["matchers"], one["teams"], book)} for one in found]
 
 
 def _prefilled(work: Work, alert: str) -> dict[str, str]:

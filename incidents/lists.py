@@ -230,6 +230,7 @@ def _silence(row: Row[Any], firing: int, book: Book, now: datetime) -> dict[str,
         "ends_at": iso(row.ends_at),
         "author": {"id": row.author, "name": silences.author_name(book, row.author)},
         "reason": row.reason,
+        "teams": row.teams or [],
         "recurring": row.window is not None,
         "lifted_at": iso(row.lifted_at) if row.lifted_by else None,
         "lifted_by": {"id": row.lifted_by, "name": silences.author_name(book, row.lifted_by)}

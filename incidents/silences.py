@@ -46,8 +46,12 @@ class InForce:
     author: str
     reason: str
     ends_at: datetime
+    teams: tuple[str, ...] = ()  # whose alerts it mutes: those of the account that asked; empty: everybody's
 
-    def matches(self, facts: Facts) -> bool:
+    def mutes(self, facts: Facts, service: str | None, book: Book) -> bool:
+        """Whether it matches, and may: a label of one team's alerts may stand on another's too."""
+        if self.teams and book.policy.team_of(service).team not in self.teams:
+            return False
         return all_hold(self.entries, facts)
 
     def why(self, decided: Decided, book: Book) -> str:
@@ -74,17 +78,20 @@ def muting(session: Connection, members: Sequence[Member], *, book: Book, now: d
 
     Silences are locked before incidents, lowest id first.
     """
-    loud = [alert for alert, decided in members if decided.decide in (OPEN_IT, SUGGEST)]
+    loud = [(alert, decided) for alert, decided in members if decided.decide in (OPEN_IT, SUGGEST)]
     known = begin_windows(session, book=book, now=now) if loud else []
-    wanted = [(alert, facts_of_row(alert, now)) for alert in loud] if known else []
-    matched = [one for one in known if any(one.matches(facts) for _, facts in wanted)]
+    wanted = [(alert, facts_of_row(alert, now), decided.service) for alert, decided in loud] if known else []
+    matched = [one for one in known if any(one.mutes(facts, service, book) for _, facts, service in wanted)]
     if not matched:
         return {}
     s = t.silence
     live = and_(s.c.id.in_([one.id for one in matched]), s.c.lifted_at.is_(None))
     locked = set(session.execute(select(s.c.id).where(live).order_by(s.c.id).with_for_update()).scalars())
     still = [one for one in matched if one.id in locked]
-    chosen = {alert.id: next((one for one in still if one.matches(facts)), None) for alert, facts in wanted}
+    chosen = {
+        alert.id: next((one for one in still if one.mutes(facts, service, book)), None)
+        for alert, facts, service in wanted
+    }
     return {alert_id: one for alert_id, one in chosen.items() if one is not None}
 
 
@@ -178,7 +185,10 @@ def _unwritten(session: Connection, book: Book, now: datetime) -> list[tuple[Sil
 
 def _rows_in_force(session: Connection, now: datetime) -> list[InForce]:
     rows = session.execute(ROWS_IN_FORCE, {"now": now})
-    return [InForce(row.id, read_matchers(row.matchers), row.author, row.reason, row.ends_at) for row in rows]
+    return [
+        InForce(row.id, read_matchers(row.matchers), row.author, row.reason, row.ends_at, tuple(row.teams or ()))
+        for row in rows
+    ]
 
 
 def written(entries: Sequence[Entry]) -> list[str | list[str]]:
@@ -204,6 +214,7 @@ def write(
     reason: str,
     now: datetime,
     window: str | None = None,
+    teams: Sequence[str] = (),
 ) -> int | None:
     """Write a silence and, in the same transaction, the promise of its end. None where its window has begun already."""
     insert = postgresql.insert if session.dialect.name == "postgresql" else sqlite.insert
@@ -214,6 +225,7 @@ def write(
         "author": author,
         "reason": reason,
         "window": window,
+        "teams": list(teams) or None,
         "created_at": now,
         "muted": 0,
     }

@@ -12,13 +12,14 @@ from sqlalchemy import Connection, Row, select
 from incidents import auditlog, permissions, promises, response, silences, store, tables
 from incidents.alerts import Change, clean_line, clean_text
 from incidents.book import Book
-from incidents.conditions import Entry, ask_for_nothing, parse
+from incidents.conditions import Entry, Facts, ask_for_nothing, parse
 from incidents.errors import Malformed, NotAllowed, NotFound, Refused
 from incidents.permissions import Lack
 from incidents.policyvalues import silence_span
 from incidents.promises import Bell, make
 from incidents.units import NotAccepted, duration, spoken
 from incidents.verbs import Actor
+from incidents.words import names
 
 t = tables
 MOST_MATCHERS = 20
@@ -57,13 +58,13 @@ def silence(
         raise Malformed("field.reason", "A silence needs a reason: others read it at night. Nothing was silenced.")
     begins = _begin(begins, now)
     ends = begins + span
-    made = silences.write(session, wanted, begins=begins, ends=ends, author=by.person, reason=reason, now=now)
+    made = silences.write(session, wanted, begins=begins, ends=ends, author=by.person, reason=reason, teams=by.teams,
+                          now=now)  # fmt: skip
     assert made is not None  # only a window can have begun already
     when = f"from {begins:%d %b %H:%M} until" if begins > now else "until"
     _audit(session, by, "silence", made, why=reason, facts={"matchers": wanted, "for": spoken(span)}, now=now)
-    said = (
-        f"Silence {made} mutes what matches for {spoken(span)}, {when} {ends:%d %b %H:%M} UTC. What fires is recorded."
-    )
+    what = f"what matches of {names(list(by.teams))}" if by.teams else "what matches"
+    said = f"Silence {made} mutes {what} for {spoken(span)}, {when} {ends:%d %b %H:%M} UTC. What fires is recorded."
     return Done(made, [], said)
 
 
@@ -86,24 +87,32 @@ def _begin(begins: datetime | None, now: datetime) -> datetime:
 
 
 def _see_that_theirs(by: Actor, entries: Sequence[Entry], book: Book) -> None:
-    """An account of some teams mutes by a service of theirs: anything wider would also mute others' alerts."""
+    """An account of some teams names a service of theirs; what else that reaches, `InForce.mutes` leaves out."""
     if not by.teams:
         return
-    named = [one.key[1] for one in entries if not isinstance(one, tuple) and one.key and one.key[0] == "service"]
-    if not named:
+    labels = dict(one.key for one in entries if not isinstance(one, tuple) and one.key)
+    if "service" not in labels:
         raise NotAllowed(
             "permission.team",
             f"Your account acts for {' and '.join(by.teams)} alone, and these matchers may mute others' alerts. "
             'Nothing was changed. Name a service of your team: service="checkout".',
         )
-    permissions.within(by, (book.policy.team_of(one).team for one in named))
+    service = book.policy.service_of(Facts(labels=labels))  # the one that claims it, whatever the label calls it
+    permissions.within(by, [book.policy.team_of(service).team])
 
 
-def lack(by: Actor, matchers: Sequence[Any], book: Book) -> Lack | None:
-    """What the account lacks to lift a silence of these matchers; None where it may."""
+def _see_that_own(by: Actor, matchers: Sequence[Any], teams: Sequence[str], book: Book) -> None:
+    if teams:
+        permissions.within(by, teams)
+    else:
+        _see_that_theirs(by, silences.read_matchers(matchers), book)
+
+
+def lack(by: Actor, matchers: Sequence[Any], teams: Sequence[str], book: Book) -> Lack | None:
+    """What the account lacks to lift a silence of these matchers, and of these teams alone; None where it may."""
     lacking = permissions.lack(by, "lift_silence")
     try:
-        _see_that_theirs(by, silences.read_matchers(matchers), book)
+        _see_that_own(by, matchers, teams, book)
     except NotAllowed as refused:
         return lacking or Lack(code=refused.code, needs="", team="")
     return lacking
@@ -153,7 +162,7 @@ def lift(session: Connection, silence_id: int, *, by: Actor, book: Book, now: da
     row = session.execute(select(s).where(s.c.id == silence_id).with_for_update()).first()
     if row is None:
         raise NotFound(f"There is no silence {silence_id}. Nothing was lifted.")
-    _see_that_theirs(by, silences.read_matchers(row.matchers), book)
+    _see_that_own(by, row.matchers, row.teams or (), book)
     if row.lifted_at is not None or row.ends_at <= now:
         ended = row.lifted_at or row.ends_at
         raise Refused(

@@ -33,7 +33,7 @@ def simulate(alert: Alert, *, book: Book, now: datetime, quiet: Sequence[InForce
     severity = decided.severity or ""
     found_quiet = silences.windows_in_force(book, now) if quiet is None else quiet
     is_owed = alert.status == "firing" and decided.decide in (OPEN_IT, SUGGEST)
-    muting = next((one for one in found_quiet if is_owed and one.matches(facts)), None)
+    muting = next((one for one in found_quiet if is_owed and one.mutes(facts, decided.service, book)), None)
     would_open = alert.status == "firing" and decided.decide == OPEN_IT and bool(severity)
     found: dict[str, Any] = {
         "alert": {"title": alert.title, "status": alert.status, "labels": dict(alert.labels)},

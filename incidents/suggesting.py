@@ -58,7 +58,7 @@ def suggestion_due(session: Connection, row: Row[Any], book: Book, now: datetime
     why_not = "it is not here any more"
     waits_for: dict[str, list[int]] = {}
     for alert in _alerts(session, _looked_at(row)):
-        why = _void(alert, row, quiet, now)
+        why = _void(alert, row, quiet, book, now)
         person = "" if why else _told(alert, book, now)
         why_not = why or "nobody is on call for it, or it is in shadow"
         if person:
@@ -117,7 +117,7 @@ def waiting(session: Connection, row: Row[Any], book: Book, now: datetime) -> li
     found = []
     for alert in _alerts(session, list(by_alert)):
         look = by_alert[alert.id]
-        if not _void(alert, look, quiet, now) and _told(alert, book, now) == row.target:
+        if not _void(alert, look, quiet, book, now) and _told(alert, book, now) == row.target:
             found.append((alert, datetime.fromisoformat(look.facts["since"])))
     return found
 
@@ -131,7 +131,7 @@ def _alerts(session: Connection, ids: Sequence[int]) -> list[Row[Any]]:
     return found
 
 
-def _void(alert: Row[Any], look: Row[Any], quiet: Sequence[silences.InForce], now: datetime) -> str:
+def _void(alert: Row[Any], look: Row[Any], quiet: Sequence[silences.InForce], book: Book, now: datetime) -> str:
     """Why nobody needs to hear of it; "" where somebody does. A firing after a resolve has a look of its own."""
     if alert.status != FIRING:
         return "it fires no more"
@@ -140,7 +140,7 @@ def _void(alert: Row[Any], look: Row[Any], quiet: Sequence[silences.InForce], no
     if alert.decision != SUGGEST:
         return "it is no suggestion any more"
     facts = facts_of_row(alert, now)
-    return "it is silenced" if any(one.matches(facts) for one in quiet) else ""
+    return "it is silenced" if any(one.mutes(facts, alert.service, book) for one in quiet) else ""
 
 
 def _told(alert: Row[Any], book: Book, now: datetime) -> str:

@@ -355,6 +355,7 @@ silence = Table(
     Column("lifted_at", Utc),  # when it was over: by a person, or by its end
     Column("lifted_by", Text),  # null where its end came
     Column("muted", Integer, nullable=False, default=0),  # firings that woke nobody because of it
+    Column("teams", Json),  # whose alerts it mutes: an account of some teams mutes theirs alone; null: everybody's
     UniqueConstraint("window", "starts_at"),
     Index("ix_silence_ends_at", "ends_at"),
 )

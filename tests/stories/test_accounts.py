@@ -89,6 +89,33 @@ def test_an_account_of_one_team_acts_on_its_incidents_and_reads_the_others(open_
     desk.news()
 
 
+def test_a_silence_of_one_teams_account_mutes_no_alert_of_another_team_that_has_the_same_label(
+    open_desk: OpenDesk,
+) -> None:
+    claimed = 'ledger: {team: pay, match: [job="mysql", cluster="pay"]}, mysql: {team: default}, '
+    shop = "checkout: {team: pay, match: ['service=~\"checkout|checkout-web\"']}"
+    desk = open_desk(TWO_TEAMS.replace("services: {checkout: {team: pay}", f"services: {{{claimed}{shop}"))
+    lea = add_token(desk.house, "lea", role="responder", teams=("default",))
+    wide = {"for": "2h", "reason": "The relay moves"}
+    refused = asks(desk, lea, "POST", "/silences", expect=403, matchers=['service="checkout-web"'], **wide)
+    assert refused["code"] == "permission.team", "Payments' service claims that label"
+
+    made = asks(desk, lea, "POST", "/silences", expect=201, matchers=['service="mysql"'], **wide)
+    assert made["teams"] == ["default"]
+    both = {"alertname": "Down", "service": "mysql", "severity": "critical"}
+    desk.alertmanager_says("firing", labels={**both, "job": "mysql", "cluster": "pay"})
+    desk.alertmanager_says("firing", labels={**both, "alertname": "Slow"})
+    assert {one["labels"]["alertname"]: one["decision"] for one in desk.alerts()} == {
+        "Down": "open",
+        "Slow": "silenced",
+    }
+
+    ben = add_token(desk.house, "ben", role="responder", teams=("pay",))
+    assert asks(desk, ben, "POST", f"/silences/{made['id']}/lift", expect=403)["code"] == "permission.team"
+    desk.forward(seconds=60)
+    desk.news()
+
+
 def test_an_account_of_one_team_silences_its_own_services_alone(open_desk: OpenDesk) -> None:
     desk = open_desk(TWO_TEAMS)
     ben = add_token(desk.house, "ben", role="responder", teams=("pay",))

@@ -1,9 +1,11 @@
-"""Closed incidents that still ask for a person are found without reading all that ever were."""
+"""Closed incidents that still ask for a person are found by an index; a silence mutes its account's teams alone."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from incidents.tables import Json
 
 revision = "0004"
 down_revision = "0003"
@@ -14,7 +16,9 @@ depends_on = None
 def upgrade() -> None:
     asking = sa.text("needs_human IS NOT NULL")
     op.create_index("ix_incident_needs_human", "incident", ["id"], sqlite_where=asking, postgresql_where=asking)
+    op.add_column("silence", sa.Column("teams", Json(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("silence", "teams")
     op.drop_index("ix_incident_needs_human", "incident")

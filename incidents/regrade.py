@@ -28,9 +28,17 @@ def lower_hearing(session: Connection, incident: Row[Any], *, book: Book, now: d
     rules = store.rules_of(incident)
     kept = {name for row in rules.severities[incident.severity].hears for name in row.who}
     gone = {row.audience for row in store.hearing_rows(session, incident)} - kept
+    _end_all(session, incident, gone - evidence.heard_audiences(store.hearing_rows(session, incident)))
     paging.end_hearing(session, incident, why=LOWERED, only=sorted(gone))
     unask(session, incident, gone, why="the severity was lowered", now=now)
     return _ask_difference(session, incident, more=False, book=book, now=now)
+
+
+def _end_all(session: Connection, incident: Row[Any], audiences: Collection[str]) -> None:
+    """What one of them was told, or declined, is no hearing of the audience: asked once more, it begins anew."""
+    h = t.hearing
+    mine = [h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience.in_(audiences)]
+    session.execute(h.update().where(*mine, h.c.ended.is_(None)).values(ended=LOWERED))
 
 
 def ask_again(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:

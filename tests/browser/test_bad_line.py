@@ -50,6 +50,34 @@ def test_a_press_that_hangs_can_be_made_again_after_some_seconds(site: Site, vis
     assert site.desk.timeline().count("The queue grows") == 1
 
 
+def test_a_press_whose_answer_was_lost_counts_once_though_the_page_changed_meanwhile(site: Site, visit: Visit) -> None:
+    page, lost = visit.page, list[Route]()
+
+    def lose_the_first_answer(route: Route) -> None:
+        if not lost:
+            lost.append(route)
+            route.fetch(max_redirects=0)  # it arrives, and its answer does not
+            route.fulfill(status=204)
+        else:
+            route.continue_()
+
+    opened(site, page)
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    page.route("**/escalate", lose_the_first_answer)
+    page.locator("summary", has_text="Escalate now").click()
+    page.locator("#why-escalate").fill("I am alone")
+    page.evaluate("document.querySelector('form[action$=\"/escalate\"]').requestSubmit()")
+    expect(page.get_by_role("log")).to_contain_text("I am alone")
+    page.locator("h1").click()
+
+    again = page.locator('form[action$="/escalate"]:not([data-sent])')
+    expect(again).to_have_count(1, timeout=15_000)
+    again.evaluate("form => form.requestSubmit()")
+    page.wait_for_load_state()
+    expect(page.get_by_role("status")).to_be_visible()
+    assert site.desk.kinds().count("escalated.person") == 1
+
+
 def test_what_was_typed_outlives_a_reload_until_its_press_went_through(site: Site, visit: Visit) -> None:
     page = visit.page
     opened(site, page)

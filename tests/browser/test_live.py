@@ -47,6 +47,26 @@ def test_what_is_typed_and_what_is_open_survive_a_change(site: Site, visit: Visi
     expect(why).to_have_value("The queue grows")
 
 
+def test_the_focus_stays_on_its_own_press_among_several_of_the_same_words(site: Site, visit: Visit) -> None:
+    site.fires(CHECKOUT)
+    watching(site, visit.page)
+    page = visit.page
+    focused = "(e => e.form && e.form.getAttribute('action') + ' ' + e.value)(document.activeElement)"
+    presses = [one for one in page.locator('[data-region="steps"] form button').all() if one.is_visible()]
+    words = [one.inner_text().strip() for one in presses]
+    twice = next(n for n, text in enumerate(words) if text in words[:n])
+    presses[twice].focus()
+    before = page.evaluate(focused)
+    assert before
+
+    site.desk.does("notes", text="The queue grows")
+    site.desk.does("steps/1", outcome="done", by="ben")
+
+    expect(page.get_by_role("log")).to_contain_text("The queue grows", timeout=SOON)
+    expect(page.locator('[data-region="steps"]')).to_contain_text("✓", timeout=SOON)
+    assert page.evaluate(focused) == before
+
+
 def test_entries_wait_in_a_pill_while_somebody_reads_the_timeline(site: Site, browser: Browser) -> None:
     site.fires(CHECKOUT)
     for n in range(12):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -195,6 +196,25 @@ def test_an_unreachable_firedoor_is_exit_code_3(shell: Shell, free: None) -> Non
     shell.environ["FIREDOOR_TOKEN"] = "x" * 40
     told = shell("ack", "INC-001", code=3).stderr
     assert "can't be reached. Nothing was done." in told
+
+
+def test_a_press_that_may_have_arrived_is_not_called_undone(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        shell.environ |= {"FIREDOOR_TOKEN": "x" * 40, "FIREDOOR_PORT": str(server.getsockname()[1])}
+
+        def take_and_die() -> None:
+            connection, _ = server.accept()
+            server.close()
+            with connection:
+                connection.recv(65536)
+
+        thread = threading.Thread(target=take_and_die)
+        thread.start()
+        told = shell("escalate", "INC-001", code=3).stderr
+        thread.join(5)
+
+    assert "Whether it was done is not known: look before you repeat it." in told
+    assert "Nothing was done" not in told
 
 
 def test_doctor_names_what_is_missing(shell: Shell) -> None:

@@ -162,6 +162,41 @@ def test_incidents_are_found_by_their_facts(desk: Desk, asked: str, found: list[
     assert list(dict.fromkeys(re.findall(r"INC-\d+", read))) == found
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/alerts?cursor=abc", 200), ("/alerts?cursor=5", 200), ("/inbox?cursor=%C2%B2", 200), ("/audit?cursor=x", 200),
+        ("/i/%C2%B2", 404), ("/i/99999999999999999999", 404), ("/silences?alert=%D9%A3", 200),
+    ],
+)  # fmt: skip
+def test_nonsense_in_an_address_is_no_fault_of_ours(desk: Desk, path: str, status: int) -> None:
+    assert signed_in(desk).get(path).status_code == status
+
+
+def test_the_open_incidents_of_a_search_go_on_on_a_second_page(desk: Desk) -> None:
+    for n in range(51):
+        desk.api("POST", "/incidents", expect=201, title=f"Number {n}", severity="P3")
+    desk.news()
+    client = signed_in(desk)
+    first = client.get("/search?status=open").get_data(as_text=True)
+    further = re.search(r'href="(/search\?[^"]*cursor=[^"]*)"', first)
+    assert further
+
+    second = client.get(unescape(further[1])).get_data(as_text=True)
+    found = {one for page in (first, second) for one in re.findall(r'href="/i/(INC-\d+)"', page)}
+    assert len(found) == 51
+
+
+def test_the_hats_of_a_live_page_offer_the_same_person_as_the_page(desk: Desk) -> None:
+    desk.alertmanager_says()
+    desk.news()
+    page = signed_in(desk).get("/i/INC-001").get_data(as_text=True)
+    chosen = re.search(r'<select id="person" name="person">(.*?)</select>', page)
+    assert chosen
+    assert chosen[1].startswith('<option value="">myself</option>')
+    assert "selected" not in chosen[1], "a stream renders for many, and would choose another"
+
+
 def test_health_says_what_waits_what_got_through_and_who_spoke(desk: Desk) -> None:
     desk.alertmanager_says(labels=CHECKOUT)
     desk.forward(minutes=2)

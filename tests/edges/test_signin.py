@@ -150,6 +150,60 @@ def test_a_forwarded_address_is_believed_from_this_machine_alone(desk: Desk) -> 
     assert types(client, login="zoe", headers=proxied).status_code == 401
 
 
+def test_ipv4_behind_a_listener_of_both_kinds_is_as_many_addresses_as_it_is(desk: Desk) -> None:
+    client = browser(desk)
+    slips(desk, 50, login="user{}", of="203.0.113.7")
+
+    assert types(client, login="zoe", environ_base={"REMOTE_ADDR": "::ffff:203.0.113.7"}).status_code == 429
+    assert types(client, environ_base={"REMOTE_ADDR": "::ffff:203.0.113.8"}).status_code == 303
+    through = {"X-Forwarded-For": "203.0.113.7"}
+    proxy = {"REMOTE_ADDR": "::ffff:127.0.0.1"}
+    assert types(client, login="zoe", environ_base=proxy, headers=through).status_code == 429, "a proxy of this machine"
+
+
+def test_ten_tries_of_an_account_are_ten_by_whichever_of_its_names(desk: Desk) -> None:
+    def add(work: Any) -> None:
+        accounts.add(
+            work.session, "cy@example.com", role="responder", person="cy", by=ADMIN, book=desk.house.book(),
+            now=work.now,
+        )  # fmt: skip
+        accounts.set_password(work.session, "cy@example.com", HASHED, by=ADMIN, now=work.now)
+
+    desk.house.database.alone(add)
+    for n in range(10):
+        assert types(browser(desk), login=("cy", "cy@example.com")[n % 2], password="wrong").status_code == 401
+    assert types(browser(desk), login="cy").status_code == 429
+    assert types(browser(desk), login="CY@example.com").status_code == 429
+
+
+def test_one_account_s_slips_at_its_own_password_keep_nobody_else_from_theirs(desk: Desk) -> None:
+    add_token(desk.house, "ben")
+    desk.house.database.alone(lambda work: accounts.set_password(work.session, "ben", HASHED, by=ADMIN, now=work.now))
+
+    def changes(login: str, present: str) -> Any:
+        client = browser(desk)
+        assert types(client, login=login).status_code == 303
+        wanted = {"present": present, "wanted": f"{PASSWORD} of {login}", "again": f"{PASSWORD} of {login}"}
+        return lambda: client.post("/password", data={"csrf": csrf_of(client), **wanted})
+
+    ben = changes("ben", "wrong")
+    said = [told(ben()) for _ in range(55)]
+    assert "Too many tries" in said[-1]
+    assert changes("ada", PASSWORD)().status_code == 303
+
+
+def test_a_refusal_writes_as_much_for_a_login_that_nobody_has(desk: Desk) -> None:
+    def refusals() -> int:
+        with desk.house.database.read() as work:
+            c = tables.counter.c
+            return int(work.session.execute(select(c.value).where(c.name == "signin.refused")).scalar() or 0)
+
+    for login in ("ada", "zoe", "ben"):
+        before = refusals()
+        types(browser(desk), login=login, password="wrong")
+        assert refusals() == before + 1, "else the wait for the disk would tell which logins there are"
+
+
 def test_signing_in_clears_the_slips_of_its_account(desk: Desk) -> None:
     for _ in range(3):
         slips(desk, 9)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 from click.testing import CliRunner
-from sqlalchemy import update
+from sqlalchemy import create_engine, select, update
 
 from firedoor.cli import main
 from incidents import auditlog, tables
@@ -69,6 +69,23 @@ def test_tokens_are_made_listed_and_revoked(told: Told) -> None:
     assert "revoked already" in told("tokens", "revoke", str(listed[0]["id"]), code=1)
 
 
+def test_a_disabled_account_gets_neither_a_link_nor_a_token_and_a_link_is_in_the_audit(
+    told: Told, sqlite_url: str
+) -> None:
+    told("users", "signin", "ada")
+    told("users", "add", "ben")
+    told("users", "disable", "ben")
+
+    assert "ben is disabled. No link was made." in told("users", "signin", "ben", code=1)
+    assert "ben is disabled. No token was made." in told("tokens", "new", "ben", code=1)
+    with create_engine(sqlite_url).connect() as session:
+        made = session.execute(select(tables.credential.c.kind, tables.credential.c.person)).all()
+        lines = session.execute(select(tables.audit.c.what, tables.audit.c.actor, tables.audit.c.subject)).all()
+    assert [tuple(one) for one in made] == [("signin", "ada")]
+    assert [(one.what, one.subject) for one in lines if one.what == "account.link"] == [("account.link", "ada")]
+    assert all(one.actor.startswith("machine") for one in lines)
+
+
 def test_the_doctor_names_the_line_of_the_audit_that_was_changed(told: Told, sqlite_url: str) -> None:
     told("users", "signin", "ada")
     told("users", "add", "ben")
@@ -78,13 +95,13 @@ def test_the_doctor_names_the_line_of_the_audit_that_was_changed(told: Told, sql
 
     assert audit_of(told("doctor"))["verdict"] == "ok"
     database.alone(
-        lambda work: work.session.execute(update(tables.audit).where(tables.audit.c.seq == 2).values(why="x"))
+        lambda work: work.session.execute(update(tables.audit).where(tables.audit.c.seq == 3).values(why="x"))
     )
     database.close()
 
     found = audit_of(told("doctor", code=1))
     assert found["verdict"] == "fault"
-    assert found["why"].startswith("line 2 (account.add on ben by machine:")
+    assert found["why"].startswith("line 3 (account.add on ben by machine:")
 
 
 def test_the_doctor_names_who_is_paged_and_may_not_acknowledge(told: Told) -> None:

@@ -178,6 +178,41 @@ def test_lowered_and_raised_again_asks_and_escalates_again(desk: Desk) -> None:
     assert ("page", "lea") in desk.heard()
 
 
+def test_lowered_and_raised_again_asks_an_audience_anew_though_a_colleague_of_it_was_told(open_desk: OpenDesk) -> None:
+    dee = '  dee: {name: Dee, contacts: [{channel: phone, address: "URL/dee", for: [page, tell]}]}\n'
+    desk = open_desk(CAST.replace("tech_lead: [cy]", "tech_lead: [cy, dee]").replace("  acme:", f"{dee}  acme:"))
+    desk.recorder.receipts = {"dee"}
+    desk.alertmanager_says("firing")
+    assert ("tell", "dee") in desk.heard()
+    desk.forward(minutes=1)
+    desk.does("severity", severity="P2", by="lea")
+    desk.forward(minutes=1)
+    desk.news()
+
+    desk.does("severity", severity="P1", by="lea")
+
+    assert ("page", "cy") in desk.heard()
+    assert desk.audience("tech_lead")["due_at"] == "2026-11-21T14:44:00.000Z"
+    desk.forward(minutes=5)
+    assert desk.audience("tech_lead")["state"] == "missed"
+    assert any("Tech lead has not heard within 5 min. It was due at 14:44" in line for line in desk.timeline())
+    desk.news()
+
+
+def test_lowered_and_raised_again_owes_a_miss_though_all_of_the_audience_declined(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=1)
+    desk.press("cy", "decline")
+    desk.does("severity", severity="P2", by="lea")
+    desk.does("severity", severity="P1", by="lea")
+    desk.news()
+
+    assert desk.audience("tech_lead")["due_at"] == "2026-11-21T14:43:00.000Z"
+    desk.forward(minutes=6)
+    assert desk.audience("tech_lead")["state"] == "missed"
+    desk.news()
+
+
 def test_raised_twice_asks_the_holder_twice_and_the_first_questions_minutes_hold(desk: Desk) -> None:
     desk.alertmanager_says("firing", labels={"alertname": "Slow", "service": "shop", "severity": "error"})
     desk.api("POST", f"/alerts/{desk.alerts()[0]['id']}/open", expect=201)

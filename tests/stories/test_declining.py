@@ -7,6 +7,7 @@ from tests.fixtures.desk import CAST, Desk, OpenDesk
 THREE = CAST.replace("oncall: [ada, ben]", "oncall: [ada, ben, dee]").replace(
     "  acme:", '  dee: {name: Dee, contacts: [{channel: phone, address: "URL/dee", for: [page, tell]}]}\n  acme:'
 )
+CRITICAL = {"alertname": "QueueStuck", "service": "mail", "severity": "critical"}  # P1 by mapping: waits 60 s
 
 
 def test_a_colleague_who_was_only_told_declines_and_nobody_is_paged_for_it(desk: Desk) -> None:
@@ -85,8 +86,54 @@ def test_the_seen_of_a_colleague_who_was_only_told_keeps_their_turn_where_nobody
     assert desk.heard() == [("page", "ben")], "whoever has seen it did not say no, and nobody has it"
 
 
+def test_who_was_given_a_turn_and_has_seen_it_is_paged_in_that_turn_where_nobody_is_next(open_desk: OpenDesk) -> None:
+    desk = open_desk(THREE)
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=1)
+    desk.press("ben", "decline")
+    desk.forward(seconds=30)
+    desk.press("dee", "seen")
+    desk.news()
+    desk.forward(minutes=2, seconds=29)
+    assert desk.news() == []
+
+    desk.forward(seconds=1)
+    assert desk.heard() == [("page", "dee")], "the turn that Ben gave on does not swallow the one that she keeps"
+
+
+def test_a_turn_in_two_audiences_is_given_on_for_both_and_is_owed_until_the_last_of_them_has_heard(
+    open_desk: OpenDesk,
+) -> None:
+    desk = open_desk(THREE.replace("tech_lead: [cy]", "tech_lead: [cy, ben, dee]"))
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=1)
+    desk.press("ben", "decline")
+    desk.forward(minutes=1)
+    desk.press("ada", "seen")
+    assert desk.audience("oncall")["state"] == "heard"
+    desk.news()
+    desk.forward(minutes=1, seconds=59)
+    assert desk.news() == []
+
+    desk.forward(seconds=1)
+    assert desk.heard() == [("page", "dee")], "the tech leads have not heard"
+
+
+def test_who_has_seen_it_before_the_pages_of_everyone_leave_is_not_paged_for_it(open_desk: OpenDesk) -> None:
+    hears = "[{who: [oncall], within: 5m, how: page, everyone: true}]"
+    desk = open_desk(CAST, more=f"severities: {{P1: {{label: Degraded, hears: {hears}}}}}\n")
+    desk.alertmanager_says("firing", labels=CRITICAL)
+    desk.forward(seconds=20)
+    desk.does("seen", by="ben")
+    desk.forward(seconds=39)
+    assert desk.news() == []
+
+    desk.forward(seconds=1)
+    assert desk.heard() == [("page", "ada")]
+
+
 def test_whoever_is_to_be_paged_first_may_decline_before_the_page_leaves(desk: Desk) -> None:
-    desk.alertmanager_says("firing", labels={"alertname": "QueueStuck", "service": "mail", "severity": "critical"})
+    desk.alertmanager_says("firing", labels=CRITICAL)
     desk.forward(seconds=30)
     desk.does("decline")
 
@@ -153,6 +200,23 @@ def test_a_decline_that_reaches_the_path_holds_too_while_the_signal_is_clear(des
     desk.forward(minutes=5)
     assert desk.incident()["closed_reason"] == "self_cleared"
     desk.news()
+
+
+def test_two_declines_while_the_signal_is_clear_bring_in_two_people_and_each_of_them_once(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.alertmanager_says("resolved")
+    desk.news()
+    desk.forward(seconds=10)
+    desk.does("decline")
+    desk.forward(seconds=10)
+    desk.does("decline", by="cy")
+    desk.forward(minutes=1, seconds=40)
+    assert desk.news() == []
+
+    desk.alertmanager_says("firing")
+    assert desk.heard() == [("page", "ben"), ("page", "lea")]
+    desk.forward(minutes=2, seconds=59)
+    assert desk.news() == [], "Ben had his turn"
 
 
 def test_who_is_asked_for_by_a_person_is_paged_though_the_signal_is_clear(desk: Desk) -> None:

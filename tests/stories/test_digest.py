@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fixtures.desk import DATABASE_DOWN, Desk
+from tests.fixtures.desk import CAST, DATABASE_DOWN, Desk, OpenDesk
 
 SLOW = {"alertname": "Slow", "service": "shop", "severity": "error"}
 
@@ -81,3 +81,17 @@ def test_leadership_reads_of_a_p1_at_the_next_sync(desk: Desk) -> None:
     desk.forward(hours=48)
 
     assert [(one.purpose, one.to) for one in desk.news()] == [("digest", "lea")]
+
+
+def test_an_audience_at_a_time_of_the_calendar_is_in_its_digest_though_no_word_says_how(open_desk: OpenDesk) -> None:
+    hears = "[{who: [oncall], within: 5m, how: page}, {who: [leadership], at: next_sync}]"
+    desk = open_desk(CAST, more=f"severities: {{P1: {{label: Degraded, hears: {hears}}}}}\n")
+    desk.alertmanager_says("firing", labels=DATABASE_DOWN)
+    desk.press("ada", "acknowledge")
+    desk.does("resolve")
+    desk.does("stand-down")
+    desk.news()
+
+    desk.forward(hours=48)
+
+    assert [(one.purpose, one.to, one.minute) for one in desk.news()] == [("digest", "lea", 47 * 60 + 23)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from tests.fixtures.desk import CAST, START, Desk, OpenDesk
 
 ALL_LEADS = (
@@ -110,6 +112,58 @@ def test_what_a_colleague_saw_before_the_page_is_no_answer_to_it(open_desk: Open
     desk.forward(minutes=10)
 
     assert desk.audience("oncall")["state"] == "missed"
+    desk.news()
+
+
+def test_a_colleague_who_saw_it_before_the_page_and_again_after_it_has_answered_it(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=1)
+    desk.press("ben", "seen")
+    desk.forward(minutes=3)
+    assert ("page", "ben") in desk.heard()
+    assert desk.audience("oncall")["state"] == "due"
+
+    desk.forward(seconds=30)
+    desk.press("ben", "seen")
+    desk.forward(minutes=1)
+
+    oncall = desk.audience("oncall")
+    assert (oncall["state"], oncall["heard_at"], oncall["on_time"]) == ("heard", "2026-11-21T14:41:30.000Z", True)
+    desk.news()
+
+
+def test_what_a_colleague_saw_is_no_answer_to_the_page_that_a_decline_brings_forward(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=1)
+    desk.press("ben", "seen")
+    desk.forward(minutes=1)
+    desk.news()
+    desk.press("ada", "decline")
+    assert desk.heard() == [("page", "ben")]
+    assert desk.audience("oncall")["state"] == "due"
+
+    desk.forward(minutes=3)
+
+    assert desk.audience("oncall")["state"] == "missed"
+    desk.news()
+
+
+@pytest.mark.parametrize("policy", [CAST, THREE], ids=["paged since", "never paged"])
+def test_a_colleague_who_saw_it_early_and_takes_it_late_lets_the_audience_hear_late(
+    open_desk: OpenDesk, policy: str
+) -> None:
+    desk = open_desk(policy)
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=1)
+    desk.press("ben", "seen")
+    desk.forward(minutes=4)
+    assert desk.audience("oncall")["state"] == "missed"
+
+    desk.forward(minutes=2)
+    desk.press("ben", "acknowledge")
+
+    oncall = desk.audience("oncall")
+    assert (oncall["state"], oncall["heard_at"], oncall["on_time"]) == ("heard", "2026-11-21T14:44:00.000Z", False)
     desk.news()
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.fixtures.desk import DATABASE_DOWN, Desk, OpenDesk
+from tests.fixtures.desk import DATABASE_DOWN, P0_RUNBOOK, Desk, OpenDesk
 
 DISK = {"alertname": "DiskFull", "service": "files", "severity": "critical", "disk": "a"}
 QUEUE = {"alertname": "QueueGrows", "service": "mailer", "severity": "critical"}
+SHOP_DOWN = {"alertname": "ShopDown", "service": "shop"}
 
 
 def entry(desk: Desk, kind: str, name: str = "INC-001") -> int:
@@ -101,6 +102,46 @@ def test_a_merge_is_undone_from_the_other_timeline_too(desk: Desk) -> None:
     desk.news()
 
 
+def test_a_merge_is_undone_while_somebody_has_it_and_whoever_was_still_to_hear_hears_in_fresh_minutes(
+    desk: Desk,
+) -> None:
+    two(desk)
+    desk.does("severity", incident="INC-002", severity="P0")
+    desk.does("acknowledge", incident="INC-002")
+    desk.does("merge", incident="INC-002", into="INC-001")
+    desk.news()
+    undo(desk, "merged", "INC-002")
+    assert desk.incident("INC-002")["taken_by"]["id"] == "ada"
+    undone_at = (desk.clock.now() - desk.began).total_seconds() / 60
+
+    desk.forward(minutes=31)
+
+    told = [one for one in desk.news() if "INC-002" in one.short and one.to in ("lea", "acme")]
+    assert sorted((one.purpose, one.to, one.minute - undone_at) for one in told) == [
+        ("tell", "acme", 24.0),
+        ("tell", "lea", 24.0),
+    ]
+
+
+def test_what_was_merged_after_it_was_resolved_and_fired_again_since_is_active_when_its_merge_is_undone(
+    desk: Desk,
+) -> None:
+    two(desk)
+    desk.does("acknowledge", incident="INC-002")
+    desk.alertmanager_says("resolved", labels=DISK)
+    desk.does("resolve", incident="INC-002")
+    desk.does("merge", incident="INC-002", into="INC-001", by="cy")
+    desk.forward(minutes=2)
+    desk.alertmanager_says("firing", labels=DISK)
+    assert len(desk.incident()["alerts"]) == 2, "it fires where it is now"
+    desk.news()
+
+    back = undo(desk, "merged", "INC-002", by="cy")
+
+    assert (back["status"], back["taken_by"], len(back["alerts"])) == ("active", None, 1)
+    assert ("page", "ada") in [(one.purpose, one.to) for one in desk.news() if "INC-002" in one.short]
+
+
 def test_an_incident_without_alerts_takes_none_along_when_its_merge_is_undone(desk: Desk) -> None:
     desk.alertmanager_says("firing")
     desk.api("POST", "/incidents", title="Customers call", severity="P2", expect=201)
@@ -143,6 +184,22 @@ def test_an_alert_is_split_off_into_an_incident_of_its_own_and_stays_there(desk:
     assert desk.incident("INC-002")["cleared_at"] is None
     assert len(desk.incident()["alerts"]) == 1
     desk.news()
+
+
+def test_an_alert_that_is_resolved_already_is_split_off_and_closes_by_itself_and_nobody_is_paged(desk: Desk) -> None:
+    other = {**DATABASE_DOWN, "pod": "b"}
+    desk.alertmanager_says(alerts=[("firing", DATABASE_DOWN), ("firing", other)])
+    desk.forward(minutes=1)
+    desk.alertmanager_says("resolved", labels=other)
+    desk.news()
+    [chosen] = [one["id"] for one in desk.incident()["alerts"] if one["labels"].get("pod")]
+
+    desk.does("split", alerts=[chosen])
+
+    new = desk.incident("INC-002")
+    assert (new["status"], new["closed_reason"]) == ("closed", "self_cleared")
+    assert desk.news() == []
+    assert desk.incident()["status"] == "active"
 
 
 def test_a_split_leaves_something_and_names_what_is_there(desk: Desk) -> None:
@@ -243,3 +300,23 @@ def test_a_false_alarm_is_undone_and_then_proposes_nothing(desk: Desk) -> None:
     assert desk.api("GET", "/proposals")["items"] == []
     desk.forward(minutes=1)
     desk.news()
+
+
+def test_a_false_alarm_is_undone_while_somebody_has_it_and_whoever_was_still_to_hear_hears_in_fresh_minutes(
+    open_desk: OpenDesk,
+) -> None:
+    desk = open_desk(runbooks={"shop-down": P0_RUNBOOK})
+    desk.alertmanager_says("firing", labels=SHOP_DOWN)
+    desk.press("ada", "acknowledge")
+    desk.forward(minutes=1)
+    desk.does("false-alarm", reason="It looked like a test")
+    desk.forward(minutes=1)
+    desk.news()
+    undo(desk, "false_alarm")
+    assert desk.incident()["taken_by"]["id"] == "ada"
+
+    desk.forward(minutes=31)
+
+    told = [one for one in desk.news() if one.to in ("lea", "acme")]
+    assert sorted((one.purpose, one.to, one.minute) for one in told) == [("tell", "acme", 26.0), ("tell", "lea", 26.0)]
+    assert all("Ada has it since 14:37" in one.text for one in told)

@@ -84,6 +84,29 @@ def test_taken_back_while_the_signal_is_clear_paging_holds(desk: Desk) -> None:
     desk.news()
 
 
+def test_taken_back_after_the_signal_is_back_what_was_held_goes_on(desk: Desk) -> None:
+    desk.alertmanager_says("firing", labels=DATABASE_DOWN)
+    desk.forward(seconds=10)
+    desk.alertmanager_says("resolved", labels=DATABASE_DOWN)
+    desk.forward(seconds=70)
+    desk.does("acknowledge")
+    desk.forward(seconds=3)
+    desk.alertmanager_says("firing", labels=DATABASE_DOWN)
+    desk.forward(seconds=4)
+    desk.does("unacknowledge")
+    desk.news()
+
+    desk.forward(minutes=2, seconds=32)
+    assert desk.news() == []
+    desk.forward(seconds=1)
+    assert desk.heard() == [("page", "ben")]
+    desk.forward(minutes=1)
+    assert desk.heard() == [("page", "cy")]
+    desk.forward(minutes=1)
+    assert desk.incident()["status"] == "active", "the end of the hold is none, for it fires"
+    desk.news()
+
+
 def test_taken_back_and_acknowledged_again_ends_it_all_the_same(desk: Desk) -> None:
     desk.alertmanager_says("firing", labels=DATABASE_DOWN)
     desk.does("acknowledge")

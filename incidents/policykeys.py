@@ -74,7 +74,9 @@ class Organisation(Key):
 class Hears(Key):
     who: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="Roles; each is an audience of its own.")
     within: Span | None = Field(default=None, description="Minutes in which somebody of it must have heard.")
-    at: Literal["next_standup", "next_sync"] | None = Field(default=None, description="A time of the calendar instead: as a digest, whatever `how` says.")
+    at: Literal["next_standup", "next_sync"] | None = Field(
+        default=None, description="A time of the calendar instead, as a digest."
+    )
     how: Literal["page", "tell", "digest"] = Field(default="tell", description="`page` wants an answer.")
     everyone: YesNo = Field(default=False, description="Whether each person of it must have heard.")
 

@@ -314,6 +314,9 @@ def bring_forward(
         reason=because(reason),
     )
     n = f"now-{incident.version}"
+    for turn in store.due_promises(session, incident.id, ("page",)):  # one page to a person serves all their audiences
+        if turn.target in people and turn.facts.get("why") == "next_person":
+            cancel(session, t.promise.c.id == turn.id, why=f"{turn.target} is paged now", now=now)
     return make(
         session,
         [paging.page(incident, person, n, why=why, now=now, even_if_taken=why == "asked_for") for person in people],

@@ -132,6 +132,19 @@ def test_who_has_seen_it_before_the_pages_of_everyone_leave_is_not_paged_for_it(
     assert desk.heard() == [("page", "ada")]
 
 
+def test_who_is_brought_in_by_the_path_is_not_paged_again_in_their_turn(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=1)
+    desk.news()
+    desk.press("cy", "decline")
+    assert desk.heard() == [("page", "ben")]
+
+    desk.forward(minutes=3, seconds=59)
+    assert desk.heard() == [], "nor at 80 % of the minutes"
+    desk.press("ben", "seen")
+    assert desk.audience("oncall")["state"] == "heard", "the page serves his audience too"
+
+
 def test_whoever_is_to_be_paged_first_may_decline_before_the_page_leaves(desk: Desk) -> None:
     desk.alertmanager_says("firing", labels=CRITICAL)
     desk.forward(seconds=30)

@@ -26,6 +26,7 @@ Item = TypeVar("Item")
 WAIT_FOR_LOCK = 8.0  # seconds; then the store is down for this caller, before a supervisor thinks it frozen
 PATIENT_AFTER = 0.5  # whoever holds the lock that long is stuck or sick: ask less often
 IMPATIENT, PATIENT = (0.0003, 0.002), (0.004, 0.012)
+WARM = 3  # connections to a SQLite file that stay open: one more costs a millisecond, and two or three descriptors
 MOST_CONNECTIONS = 20  # to a PostgreSQL server, of each engine; beyond the pool they are closed when a burst is over
 TRIES = 3  # of a write that gave way to another
 GIVES_WAY = ("40P01", "40001")  # PostgreSQL's deadlock and serialisation failure
@@ -256,7 +257,7 @@ class Database:
 
     def _build(self, *, write: bool) -> Engine:
         if self.dialect == "sqlite":
-            return sqlite_engine(self.url, write=write, pool_size=self._pool_size)
+            return sqlite_engine(self.url, write=write, pool_size=min(self._pool_size, WARM))
         from ports.leancursor import LeanCursor  # psycopg is loaded only where PostgreSQL is used
 
         return create_engine(

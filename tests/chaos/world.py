@@ -215,9 +215,10 @@ class World:
     # --- what is done to it ---
 
     def kill(self, name: str, *, claimed: int = 0) -> None:
-        """kill -9 of one process, which is started again at once."""
-        self.note("kill", name, claimed=claimed)
+        """kill -9 of one process, which is started again at once. Until it is dead, it may still begin something."""
+        fault = self.note("kill", name, claimed=claimed)
         self.host_of(name).kill(name)
+        fault.until = time.time()
         self.frozen.discard(name)
         self.host_of(name).start(name)
 
@@ -238,8 +239,9 @@ class World:
 
     def kill_host(self, name: str, *, claimed: int = 0) -> None:
         """The power of one host is cut: all its processes at once, until somebody starts it."""
-        self.note("kill", name, claimed=claimed)
+        fault = self.note("kill", name, claimed=claimed)
         self.hosts[name].kill_all()
+        fault.until = time.time()
 
     def freeze_inside_a_transaction(self, name: str, *, within: float = 5.0) -> None:
         """The part stops itself just before its next COMMIT."""
@@ -251,9 +253,10 @@ class World:
         while flag.exists() and time.monotonic() < until:
             self.rest(0.02)
 
-    def note(self, what: str, name: str, *, until: float = 0.0, claimed: int = 0) -> None:
+    def note(self, what: str, name: str, *, until: float = 0.0, claimed: int = 0) -> Fault:
         now = time.time()
         self.faults.append(Fault(what, name, now, until or now, claimed))
+        return self.faults[-1]
 
     def heal(self) -> None:
         """Everything runs again and answers, the provider too: it has no ambiguous answer left."""

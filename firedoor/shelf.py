@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -13,7 +14,7 @@ from firedoor.settings import Settings
 from incidents.book import Book
 from incidents.errors import Fault, FaultsFound
 from incidents.policy import SHIPPED, Policy, load_policy
-from incidents.runbooks import Library, Runbook, check_library, parse_runbook
+from incidents.runbooks import Library, Runbook, check_library, names_to_page_by, parse_runbook
 from ports.clock import Clock, SystemClock
 
 log = structlog.get_logger()
@@ -77,7 +78,7 @@ class Shelf:
 
     def _read(self) -> Book:
         policy = self._read_policy()
-        runbooks, refused, unreadable = self._read_runbooks()
+        runbooks, refused, unreadable = self._read_runbooks(policy)
         library = Library(runbooks)
         self._good = {runbook.name: runbook for runbook in runbooks if not runbook.faults}
         self.refused = refused
@@ -103,19 +104,21 @@ class Shelf:
             raise FaultsFound([_unreadable(path, error)]) from error
         return load_policy(text, str(path), lookup=self.settings.lookup)
 
-    def _read_runbooks(self) -> tuple[list[Runbook], list[Fault], list[Fault]]:
+    def _read_runbooks(self, policy: Policy) -> tuple[list[Runbook], list[Fault], list[Fault]]:
         """Every runbook that can be read, the faults of those kept as they were, and of those that can't be read.
 
         One bad file never keeps the others from being used; and where an earlier version of it was good, that one
-        stays: a slip in an editor must not disarm what would have paged somebody.
+        stays: a slip in an editor must not disarm what would have paged somebody. One that was good is looked at anew:
+        the policy may have lost its severity.
         """
         runbooks: list[Runbook] = []
         refused: list[Fault] = []
         unreadable: list[Fault] = []
         for path in self._runbook_files():
             good = self._good.get(path.stem)
+            good = good if good and not _with_names_of(policy, good).faults else None
             try:
-                runbook = parse_runbook(path.read_text(encoding="utf-8"), path.stem)
+                runbook = _with_names_of(policy, parse_runbook(path.read_text(encoding="utf-8"), path.stem))
             except (OSError, ValueError) as error:
                 (refused if good else unreadable).append(_unreadable(path, error))
                 runbooks += [good] if good else []
@@ -127,6 +130,12 @@ class Shelf:
     def _runbook_files(self) -> list[Path]:
         files = self.settings.runbooks_path.glob("*.md")
         return sorted(path for path in files if path.stem.upper() != "README")
+
+
+def _with_names_of(policy: Policy, runbook: Runbook) -> Runbook:
+    """With the faults that only the policy shows: by a severity or a role that it does not know, nobody is paged."""
+    wrong = names_to_page_by(runbook, policy.roles_known, policy.severities)
+    return replace(runbook, faults=(*runbook.faults, *wrong))
 
 
 def _stat(path: Path) -> Iterator[os.stat_result]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, func, not_, or_, select, update
 
 from incidents import auditlog, ownincidents, paging, permissions, store, tables
 from incidents.book import Book
@@ -58,7 +58,7 @@ def begin(session: Connection, copied_at: datetime, *, book: Book, now: datetime
     session.execute(update(p).where(claimed).values(state="due", lease_until=None))
     due = p.c.state == "due"
     _give_up(session, and_(due, p.c.due_at < now - STALE), now=now)
-    session.execute(update(p).where(due, p.c.held.is_(False)).values(held=True, outcome=WAITS))
+    session.execute(update(p).where(due, p.c.held.is_(False), not_(_only_looks())).values(held=True, outcome=WAITS))
     put_aside = session.execute(
         update(n).where(n.c.state == "new").values(state="ignored", error=IGNORED, lease_until=None)
     ).rowcount
@@ -68,6 +68,12 @@ def begin(session: Connection, copied_at: datetime, *, book: Book, now: datetime
         store.write(session, incident.id, "hold.begun", now=now, copied=copied)
         store.change_incident(session, incident, needs_human=f"it is as it was at {copied}: is it over?")
     return ownincidents.old_copy(session, copied=copied, incidents=len(old), put_aside=put_aside, book=book, now=now)
+
+
+def _only_looks() -> Any:
+    """What belongs to no incident and sends nothing of before: it looks at what is so now, and that must go on."""
+    p = t.promise
+    return and_(p.c.incident_id.is_(None), p.c.kind.in_(("heartbeat_due", "silence_end", "hold")))
 
 
 def _give_up(session: Connection, chosen: Any, *, now: datetime) -> None:

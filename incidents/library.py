@@ -169,10 +169,20 @@ def _unknown_names(
     teams: Collection[str],
     severities: Collection[str],
 ) -> Iterator[Fault]:
-    named = [("escalation.page", step.page, roles) for step in runbook.escalation]
-    named += [("owner", runbook.owner, teams)] if runbook.owner else []
+    named = [("owner", runbook.owner, teams)] if runbook.owner else []
     named += [("service", runbook.service, services)] if runbook.service else []
+    yield from _unknown(runbook, named)
+    yield from (one for one in names_to_page_by(runbook, roles, severities) if one not in runbook.faults)
+
+
+def names_to_page_by(runbook: Runbook, roles: Collection[str], severities: Collection[str]) -> Iterator[Fault]:
+    """A severity or a role that the policy does not know: nobody could be paged by it, so it must not be armed."""
+    named = [("escalation.page", step.page, roles) for step in runbook.escalation]
     named += [("severity", runbook.severity, severities)] if runbook.severity else []
+    yield from _unknown(runbook, named)
+
+
+def _unknown(runbook: Runbook, named: Iterable[tuple[str, str, Collection[str]]]) -> Iterator[Fault]:
     for key, name, known in dict.fromkeys((key, name, tuple(known)) for key, name, known in named):
         if known and name not in known:
             yield Fault(

@@ -22,7 +22,7 @@ from incidents import claims, holdmode, promises, tables
 from incidents.promises import Wanted
 from ports.clock import SystemClock
 from ports.database import Database
-from tests.fixtures.desk import Desk
+from tests.fixtures.desk import CAST, Desk, OpenDesk
 
 
 class Home:
@@ -215,6 +215,35 @@ def test_hold_mode_is_on_readyz_and_a_new_alert_pages_as_always(desk: Desk) -> N
 
     desk.alertmanager_says("firing")
 
+    assert ("page", "ada") in desk.heard()
+
+
+def test_in_hold_mode_a_job_that_does_not_call_in_is_still_missed(open_desk: OpenDesk) -> None:
+    desk = open_desk(CAST, more="heartbeats: {nightly: {every: 10m, grace: 1m}}\n")
+    desk.calls_in("nightly")
+    hold(desk)
+    desk.audit()
+    desk.calls_in("nightly")
+    desk.news()
+
+    desk.forward(minutes=12)
+
+    assert any("nightly" in one["title"] for one in desk.incidents())
+    assert ("page", "ada") in desk.heard()
+
+
+def test_in_hold_mode_a_silence_ends_and_what_still_fires_opens(desk: Desk) -> None:
+    desk.api(
+        "POST", "/silences", expect=201, matchers=['service="webapp-prod"'], **{"for": "90m", "reason": "The move"}
+    )
+    desk.alertmanager_says("firing")
+    assert desk.incidents() == []
+    hold(desk)
+    desk.news()
+
+    desk.forward(minutes=31)
+
+    assert any("INC-002" in one["id"] for one in desk.incidents())
     assert ("page", "ada") in desk.heard()
 
 

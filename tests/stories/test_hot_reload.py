@@ -94,6 +94,50 @@ def test_a_runbook_saved_with_a_slip_still_opens_as_it_did(open_desk: OpenDesk) 
 
 
 @pytest.mark.expects_errors("book.refused")
+@pytest.mark.parametrize(("good", "slip"), [("severity: P0", "severity: p0"), ("page: tech_lead", "page: dbas")])
+def test_a_name_that_the_policy_does_not_know_neither_disarms_a_good_runbook_nor_loses_a_delivery(
+    open_desk: OpenDesk, good: str, slip: str
+) -> None:
+    desk = open_desk(CAST, runbooks={"shop-down": P0_RUNBOOK})
+    path = desk.house.settings.runbooks_path / "shop-down.md"
+
+    save(desk, path, P0_RUNBOOK.replace(good, slip))
+    desk.alertmanager_says(labels=SHOP_DOWN)
+
+    assert desk.incident()["severity"] == "P0"
+    assert desk.incident()["runbook"]["name"] == "shop-down"
+    assert "which the policy does not know" in signed_in(desk).get("/").get_data(as_text=True)
+    assert not readyz(desk)["ok"]
+    desk.news()
+
+
+def test_a_runbook_of_an_unknown_severity_is_not_armed_and_its_alert_goes_by_its_mapping(open_desk: OpenDesk) -> None:
+    desk = open_desk(CAST, runbooks={"shop-down": P0_RUNBOOK.replace("severity: P0", "severity: SEV1")})
+    assert not desk.house.book().runbooks.get("shop-down").armed  # type: ignore[union-attr]
+
+    desk.alertmanager_says(labels={**SHOP_DOWN, "severity": "critical"})
+
+    assert desk.incident()["severity"] == "P1"
+    assert [one["title"] for one in desk.incidents()] == ["ShopDown is wrong"], (
+        "and nobody is told of an unreadable delivery"
+    )
+    desk.forward(minutes=1)
+    desk.news()
+
+
+def test_a_policy_that_gives_up_a_role_disarms_what_names_it(open_desk: OpenDesk) -> None:
+    desk = open_desk(
+        CAST, more="services: {}\n", runbooks={"shop-down": P0_RUNBOOK.replace("page: tech_lead", "page: pets")}
+    )
+    assert not desk.house.book().runbooks.get("shop-down").armed  # type: ignore[union-attr]
+
+    edit(desk, "tech_lead: [cy]", "tech_lead: [cy], pets: [cy]")
+    assert desk.house.book().runbooks.get("shop-down").armed  # type: ignore[union-attr]
+    edit(desk, ", pets: [cy]", "")
+    assert not desk.house.book().runbooks.get("shop-down").armed  # type: ignore[union-attr]
+
+
+@pytest.mark.expects_errors("book.refused")
 def test_a_new_runbook_with_a_fault_is_no_refusal_it_is_only_not_armed(open_desk: OpenDesk) -> None:
     desk = open_desk(CAST, runbooks={"shop-down": P0_RUNBOOK})
 

@@ -27,6 +27,10 @@ from incidents.decision import RECORD, Decisions
 t = tables
 FEW = 2  # rows that one INSERT with RETURNING takes
 AT_ONCE = 500  # fingerprints a SELECT: below SQLite's and PostgreSQL's limits of bound values
+MOVED = (
+    "status", "held_until", "labels", "annotations", "title", "value", "link", "starts_at", "ends_at", "last_seen_at",
+    "resolved_at", "count", "recent", "inbox_id",
+)  # fmt: skip
 MOVE = update(t.alert).where(t.alert.c.id == bindparam("b_id"))
 KNOWN = {
     dialect: select(t.alert).where(t.alert.c.source == bindparam("source"), named)
@@ -138,6 +142,8 @@ def _new_alert(source: str, alert: Alert, delivery: Delivery) -> Any:
 
 def _moved(row: Row[Any], alert: Alert, delivery: Delivery, now: datetime) -> tuple[dict[str, Any], Change]:
     received_at = delivery.received_at
+    if _is_old_news(row, delivery):
+        return {"b_id": row.id, **{name: row._mapping[name] for name in MOVED}}, Change(row.id, "nothing", before=row)
     what = change_of(row.status, row.resolved_at, row.held_until, says=alert.status, now=received_at)
     if what == "repeated" and alert.labels.get("severity") != row.labels.get("severity"):
         what = "fired"  # a sender may call one alert a warning first and critical later: it is decided anew
@@ -167,6 +173,15 @@ def _moved(row: Row[Any], alert: Alert, delivery: Delivery, now: datetime) -> tu
         "inbox_id": delivery.inbox_id,
     }
     return values, Change(row.id, what, before=row)
+
+
+def _is_old_news(row: Row[Any], delivery: Delivery) -> bool:
+    """Whether it is replayed, and later deliveries have said more since: it must not undo what they said.
+
+    A minute of them may have been committed in another order.
+    """
+    older = delivery.inbox_id is not None and row.inbox_id is not None and delivery.inbox_id < row.inbox_id
+    return older and row.last_seen_at - delivery.received_at > REORDERED_WITHIN
 
 
 def _recent(times: Sequence[str], received_at: datetime, now: datetime) -> list[str]:

@@ -234,10 +234,12 @@ def split(press: Press) -> list[Bell]:
         raise Malformed("field.alerts", f"{incident.name} has no alert {missing[0]}. Nothing was changed.")
     if len(chosen) == len(alerts):
         raise Refused("split.all", "Nothing would be left here. Nothing was changed. Choose fewer alerts, or merge.")
-    decided = decide(facts_of_row(chosen[0], now), press.book)
-    severity = decided.severity or incident.severity
+    each = [decide(facts_of_row(one, now), press.book) for one in chosen]
+    said = [one.severity for one in each if one.severity]
+    severity = press.book.policy.worst(said) if said else incident.severity
     key = split_key(incident.name, sorted(ids))
-    decided = replace(decided, group_key=key, decide="open")
+    decided = next((one for one in each if one.severity == severity), each[0])
+    decided = replace(decided, group_key=key, decide="open", mode=incident.mode)  # people work on it: it goes on so
     new, bells = opening.open_incident(
         session, chosen, decided, severity=severity, person=press.by.person, via=press.by.via, begun_by="person",
         code="split.from", said={"other": incident.name}, book=press.book, now=now,

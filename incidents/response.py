@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -27,9 +27,9 @@ from incidents import (
     suggesting,
     tables,
 )
-from incidents.alerts import Change
+from incidents.alerts import FIRING, Change
 from incidents.book import Book
-from incidents.decision import OPEN_IT, Decided, Decisions, decide, facts_of_row, was_split
+from incidents.decision import OPEN_IT, RECORD, SUGGEST, Decided, Decisions, decide, facts_of_row, was_split
 from incidents.errors import Refused
 from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, SELF_CLEARED, next_state
 from incidents.policykeys import LIVE as LIVE_MODE
@@ -55,7 +55,8 @@ def triage(session: Connection, changes: Sequence[Change], *, book: Book, now: d
         if change.alert_id in rows:
             by_what.setdefault(change.what, []).append(rows[change.alert_id])
     decisions = {change.alert_id: change.decided for change in changes if change.decided is not None}
-    bells = _fired(session, by_what.get("fired", []), decisions, book=book, now=now)
+    still = {one.alert_id for one in changes if one.before is not None and one.before.status == FIRING}
+    bells = _fired(session, by_what.get("fired", []), decisions, still=still, book=book, now=now)
     for alert in by_what.get("held", []):
         bells += _hold_refiring(session, alert, now=now)
     before = {change.alert_id: change.before for change in changes}
@@ -73,8 +74,15 @@ def _rows(session: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
 
 
 def _fired(
-    session: Connection, alerts: Sequence[Row[Any]], decisions: Mapping[int, Decided], *, book: Book, now: datetime
+    session: Connection,
+    alerts: Sequence[Row[Any]],
+    decisions: Mapping[int, Decided],
+    *,
+    still: Collection[int] = (),
+    book: Book,
+    now: datetime,
 ) -> list[Bell]:
+    """`still` are the ids of those that fired all the time, and say another severity now."""
     others = Decisions(book, now)
     fired = [(alert, decisions.get(alert.id) or others.about(alert)) for alert in alerts]
     muting = silences.muting(session, fired, book=book, now=now)
@@ -84,7 +92,7 @@ def _fired(
         groups.setdefault(decided.group_key, []).append((alert, decided))
     bells: list[Bell] = []
     for key, members in groups.items():
-        bells += _fired_together(session, key, members, muting, book=book, now=now)
+        bells += _fired_together(session, key, members, muting, still, book=book, now=now)
     suggesting.owe(session, fired, now=now)
     return bells
 
@@ -104,6 +112,7 @@ def _fired_together(
     key: str,
     members: list[tuple[Row[Any], Decided]],
     muting: Mapping[int, InForce],
+    still: Collection[int],
     *,
     book: Book,
     now: datetime,
@@ -113,11 +122,14 @@ def _fired_together(
     A silence mutes what would open or reopen. Of an incident that people work on, it mutes nothing.
     """
     newest = store.where_merged(session, store.newest_by_key(session, key))
+    if newest is not None and newest.mode == LIVE_MODE and members[0][1].mode == SHADOW:
+        newest = None  # a shadow incident that ended when it went live: what is in shadow again wakes nobody there
     incident = _where_they_belong(session, newest, members)
+    members = _without_better(session, incident or newest, members, still, book)
     if incident is None or incident.status not in OPEN:
         members = silences.mute(session, members, muting, book=book, now=now)
-        if not members:
-            return []
+    if not members:
+        return []
     if incident is not None:
         return _join(session, incident, members, book=book, now=now)
     ended = newest
@@ -148,6 +160,28 @@ def _where_they_belong(
             if incident.status in LIVE and incident.mode in (LIVE_MODE, decided.mode):
                 return incident
     return None
+
+
+def _without_better(
+    session: Connection,
+    incident: Row[Any] | None,
+    members: list[tuple[Row[Any], Decided]],
+    still: Collection[int],
+    book: Book,
+) -> list[tuple[Row[Any], Decided]]:
+    """What people ended while it fired, and is no worse since, is a repeat of what they knew."""
+    if incident is None or incident.status in OPEN:
+        return members
+    rank = book.policy.rank(incident.severity)
+    known = [
+        (alert, decided)
+        for alert, decided in members
+        if alert.id in still
+        and alert.incident_id == incident.id
+        and not (decided.decide == OPEN_IT and decided.severity and book.policy.rank(decided.severity) < rank)
+    ]
+    _note_decision(session, known)
+    return [one for one in members if one not in known]
 
 
 def _call_for_it(incident: Row[Any], members: Sequence[tuple[Row[Any], Decided]]) -> bool:
@@ -347,10 +381,13 @@ def _repeated(
 
     1. Its incident is in shadow, and it is live by now.
     2. Its incident is over, and since then it fires anew: its resolve never came, as of one that is silenced.
+    3. It has none, and would open by now: the third time within ten minutes, a worse value, a runbook armed since.
     """
+    opens = _would_open_by_now(alerts, book, now)
+    bells = _fired(session, opens, {}, book=book, now=now) if opens else []
     ids = sorted({alert.incident_id for alert in alerts if alert.incident_id is not None})
     if not ids:
-        return []
+        return bells
     i = t.incident
     session.execute(update(i).where(i.c.id.in_(ids), i.c.stale_at.is_not(None)).values(stale_at=None))
     columns = (i.c.id, i.c.mode, i.c.status, i.c.resolved_at, i.c.closed_at)
@@ -362,7 +399,14 @@ def _repeated(
         if (incident := incidents.get(alert.incident_id)) is not None
         and (_went_live(alert, incident, book, now) or _fires_anew(alert, before[alert.id], incident, book))
     ]
-    return _fired(session, news, {}, book=book, now=now) if news else []
+    return bells + (_fired(session, news, {}, book=book, now=now) if news else [])
+
+
+def _would_open_by_now(alerts: Sequence[Row[Any]], book: Book, now: datetime) -> list[Row[Any]]:
+    """Of what was only suggested or recorded. What a silence mutes is decided anew at its end."""
+    made = Decisions(book, now)
+    waits = [alert for alert in alerts if alert.incident_id is None and alert.decision in (SUGGEST, RECORD)]
+    return [alert for alert in waits if made.about(alert).stands == OPEN_IT]
 
 
 def _went_live(alert: Row[Any], incident: Row[Any], book: Book, now: datetime) -> bool:

@@ -21,6 +21,7 @@ from incidents.policykeys import SHADOW
 from incidents.promises import Bell, Wanted, make
 
 t = tables
+SILENCED = "it is silenced"
 TOLD_AFTER = timedelta(minutes=60)
 AT_ONCE = 500  # alerts of one look: below the databases' limits of bound values
 TOGETHER = timedelta(seconds=5)  # the message waits until the looks of its minute are over
@@ -57,16 +58,19 @@ def suggestion_due(session: Connection, row: Row[Any], book: Book, now: datetime
     quiet = silences.in_force(session, book=book, now=now)
     why_not = "it is not here any more"
     waits_for: dict[str, list[int]] = {}
+    muted: dict[datetime, list[int]] = {}
     for alert in _alerts(session, _looked_at(row)):
         why = _void(alert, row, quiet, book, now)
+        if why == SILENCED:
+            muted.setdefault(_full_minute(_quiet_until(alert, quiet, book, now)), []).append(alert.id)
         person = "" if why else _told(alert, book, now)
         why_not = why or "nobody is on call for it, or it is in shadow"
         if person:
             waits_for.setdefault(person, []).append(alert.id)
-    if not waits_for:
+    if not waits_for and not muted:
         claims.end(session, row, "cancelled", why=why_not, now=now)
         return []
-    wanted = []
+    wanted = [_after_silence(row, alerts, until) for until, alerts in sorted(muted.items())]
     for person, alerts in sorted(waits_for.items()):
         again_at = _again_at(session, row, person, book, now)
         wanted.append(_later(row, person, alerts, again_at) if again_at else _message(row, person, now))
@@ -91,6 +95,13 @@ def _message(look: Row[Any], person: str, now: datetime) -> Wanted:
 
 def _key(look: Row[Any], person: str) -> str:
     return f"suggestions:{person}:{look.due_at:%Y%m%dT%H%M}"
+
+
+def _after_silence(look: Row[Any], alerts: Sequence[int], until: datetime) -> Wanted:
+    """A silence mutes until its end: whoever still fires then is looked at again."""
+    facts = {"alerts": list(alerts), "since": look.facts["since"]}
+    key = f"suggestion:after-silence:{look.id}:{until:%Y%m%dT%H%M}"
+    return Wanted(kind="suggestion", key=key, lane="act", due_at=until, facts=facts)
 
 
 def _later(look: Row[Any], person: str, alerts: Sequence[int], again_at: datetime) -> Wanted:
@@ -140,7 +151,12 @@ def _void(alert: Row[Any], look: Row[Any], quiet: Sequence[silences.InForce], bo
     if alert.decision != SUGGEST:
         return "it is no suggestion any more"
     facts = facts_of_row(alert, now)
-    return "it is silenced" if any(one.mutes(facts, alert.service, book) for one in quiet) else ""
+    return SILENCED if any(one.mutes(facts, alert.service, book) for one in quiet) else ""
+
+
+def _quiet_until(alert: Row[Any], quiet: Sequence[silences.InForce], book: Book, now: datetime) -> datetime:
+    facts = facts_of_row(alert, now)
+    return max(one.ends_at for one in quiet if one.mutes(facts, alert.service, book))
 
 
 def _told(alert: Row[Any], book: Book, now: datetime) -> str:

@@ -6,7 +6,9 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -43,31 +45,63 @@ def backup(settings: Settings, target: Path) -> None:
     source = _sqlite_file(settings)
     if not source.exists():
         raise NotDone(f"{source} is not there: there is nothing to copy.")
+    there = NotDone(f"{target} is there already. Nothing was written: choose another name.")
+    if os.path.lexists(target):
+        raise there
     try:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with _draft_of(target) as draft:
+            _copy(source, draft)
+            _give_name(draft, target)
     except FileExistsError:
-        raise NotDone(f"{target} is there already. Nothing was written: choose another name.") from None
-    except OSError as error:
-        raise NotDone(f"{target} can't be written: {error.strerror}.") from error
-    try:
-        _copy(source, target)
+        raise there from None
     except (sqlite3.Error, OSError) as error:
-        target.unlink(missing_ok=True)
-        raise NotDone(f"The copy failed ({error}). {target} was removed again.") from error
+        raise NotDone(f"The copy failed ({error}). {target} was not written.") from error
 
 
-def _copy(source: Path, target: Path) -> None:
+@contextlib.contextmanager
+def _draft_of(target: Path) -> Iterator[Path]:
+    """A hidden file beside it, for its owner alone. Whoever is killed leaves this, and nothing by the file's name."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise NotDone(f"{target} can't be written: {error.strerror}. Nothing was changed.") from error
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        for beside in ("", "-journal", "-wal", "-shm"):
+            Path(name + beside).unlink(missing_ok=True)
+
+
+def _give_name(draft: Path, target: Path) -> None:
+    """Raises FileExistsError: a rename would overwrite what somebody else put there meanwhile."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without hard links: there the name is taken first, and for a moment holds nothing
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.replace(draft, target)
+
+
+def _copy(source: Path, draft: Path) -> None:
     """By SQLite's own backup: what is committed is in it, whoever writes meanwhile."""
     with (
         contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as reading,
-        contextlib.closing(sqlite3.connect(target)) as writing,
+        contextlib.closing(sqlite3.connect(draft)) as writing,
     ):
         reading.backup(writing)
-        writing.execute("PRAGMA journal_mode=DELETE")  # one file, without a -wal beside it
-        (verdict,) = writing.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(f"it is damaged: {verdict}")
-    with target.open("rb+") as file:
+    _settle(draft)
+
+
+def _settle(draft: Path) -> None:
+    """Whole, on the disk, and in one file: a -wal beside it would stay behind when it gets its name."""
+    with contextlib.closing(sqlite3.connect(draft)) as settling:
+        (mode,) = settling.execute("PRAGMA journal_mode=DELETE").fetchone()
+        (verdict,) = settling.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok" or mode != "delete":
+        raise sqlite3.DatabaseError(f"it is damaged: {verdict}" if verdict != "ok" else "something else has it open")
+    with draft.open("rb+") as file:
         os.fsync(file.fileno())
 
 
@@ -101,7 +135,8 @@ def _sqlite_file(settings: Settings) -> Path:
 def restore(settings: Settings, source: Path, *, now: datetime) -> tuple[datetime | None, Path | None]:
     """Put a copy in the database's place, on a stopped system. Raises NotDone.
 
-    The present database is kept beside it. Answers when the copy was written last, and where the present one lies.
+    All that can fail is done to a draft. The present database is kept beside it. Answers when the copy was written
+    last, and where the present one lies.
     """
     if not source.is_file():
         raise NotDone(f"{source} is not a file. Nothing was changed.")
@@ -109,18 +144,36 @@ def restore(settings: Settings, source: Path, *, now: datetime) -> tuple[datetim
     with _stopped(settings):
         if target.exists():
             _see_that_nothing_works(settings, now)
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-            _copy(source, draft)
-        except (sqlite3.Error, OSError) as error:
-            draft.unlink(missing_ok=True)
+        except OSError as error:
             raise NotDone(f"{source} can't be put back ({error}). Nothing was changed.") from error
-        kept = _keep_present(target, now)
-        os.replace(draft, target)
-        migrations.upgrade(settings.database_url)
-        return hold_if_old(settings, known_at=now), kept
+        with _draft_of(target) as draft:
+            written_at = _make_ready(settings, source, draft, now)
+            kept = _keep_present(target, now)
+            os.replace(draft, target)
+        return written_at, kept
+
+
+def _make_ready(settings: Settings, source: Path, draft: Path, now: datetime) -> datetime | None:
+    """A copy with the newest tables, in hold mode where it is old. Answers when it was written last. Raises NotDone."""
+    made = replace(settings, database_url=f"sqlite:///{draft}")
+    try:
+        _copy(source, draft)
+        at = migrations.current(made.database_url)
+        if at is None:
+            raise NotDone(f"{source} holds no tables of Firedoor. Nothing was changed.")
+        if not migrations.knows(at):
+            raise NotDone(f"{source} is of another version of Firedoor: its tables are at {at}. Nothing was changed.")
+        migrations.upgrade(made.database_url)
+        written_at = hold_if_old(made, known_at=now)
+        _settle(draft)
+    except NotDone:
+        raise
+    except Exception as error:  # a stranger's tables fail in ways that nobody can list
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise NotDone(f"{source} can't be put back ({why}). Nothing was changed.") from error
+    return written_at
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from sqlalchemy import exc, select
 
@@ -26,6 +26,7 @@ from incidents.policykeys import Contact
 from ports.clock import SystemClock
 from ports.database import Database, StoreDown, is_store_down
 from ports.doorbell import Doorbell
+from worker.channels.email import read_url
 
 GIB = 1024**3
 SILENT_AFTER = timedelta(seconds=15)
@@ -222,11 +223,13 @@ def _smtp(settings: Settings) -> Finding:
     """Says hello to the mail server and leaves; no mail is sent by this."""
     if settings.smtp_url is None:
         return Finding("mail", "warning", "FIREDOOR_SMTP_URL is empty: there is no e-mail")
-    parts = urlsplit(settings.smtp_url)
-    host, secure = unquote(parts.hostname or ""), parts.scheme == "smtps"
-    port = parts.port or (465 if secure else 587 if parts.username else 25)
     try:
-        if secure:
+        told = read_url(settings.smtp_url)  # as pages read it: another port would answer for a road they never take
+    except ValueError as wrong:
+        return Finding("mail", "fault", f"FIREDOOR_SMTP_URL can't be used ({wrong}): no page by e-mail")
+    host, port = told.host, told.port
+    try:
+        if told.scheme == "smtps":
             with smtplib.SMTP_SSL(host, port, timeout=SMTP_TIMEOUT, context=ssl.create_default_context()) as server:
                 server.noop()
         else:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from firedoor.addresses import LOOPBACK
 from firedoor.settings import Settings
 from incidents.book import Book
+from worker.channels.email import read_url
 
 RULES = Path(__file__).with_name("firedoor.rules.yml")
 
@@ -96,15 +97,15 @@ def snippet(public_url: str, token: str) -> str:
 
 def second_receiver(settings: Settings) -> str:
     """By mail, which is there everywhere; any receiver does that does not pass through Firedoor."""
-    server = urlsplit(settings.smtp_url or "smtp://mail.example.com:587")
+    server = read_url(settings.smtp_url or "smtp://mail.example.com:587")  # the port is the one that pages use
     told = [
         f"to: {settings.mail_to or 'you@example.com'}",
         f"from: {settings.mail_from}",
-        f"smarthost: {server.hostname}:{server.port or 587}",
+        f"smarthost: {server.host}:{server.port}",
     ]
-    if server.username:
-        told += [f"auth_username: {unquote(server.username)}", "auth_password: the password of FIREDOOR_SMTP_URL"]
-    if server.hostname in LOOPBACK:  # there we send in clear too
+    if server.user:
+        told += [f"auth_username: {server.user}", "auth_password: the password of FIREDOOR_SMTP_URL"]
+    if server.host in LOOPBACK:  # there we send in clear too
         told.append("require_tls: false")
     email = "\n          ".join(told)
     return f"""\

@@ -8,6 +8,7 @@ from typing import Any
 from incidents.channelkeys import KINDS
 from incidents.errors import Fault
 from incidents.policymerge import SHIPPED_NAME, Merged
+from incidents.units import yes_or_no
 
 WORST = 2  # of the severities in their order: P0 and P1
 WANTED = "a contact on a channel that wakes, like pushover, ntfy or webhook, or `wakes: true` where you know better"
@@ -61,7 +62,7 @@ def _wakes(contact: Any, policy: dict[str, Any]) -> bool:
     kind = KINDS.get(str(_map(_map(policy.get("channels")).get(str(told.get("channel")))).get("kind")))
     if kind is None or "page" not in told.get("for", ("page",)):
         return False
-    return bool(told["wakes"] == "true" if "wakes" in told else kind.wakes)
+    return yes_or_no(told["wakes"]) if "wakes" in told else kind.wakes  # another word was refused before we look
 
 
 def _map(value: Any) -> dict[str, Any]:

@@ -35,6 +35,10 @@ def newest() -> str | None:
     return ScriptDirectory(str(HERE)).get_current_head()
 
 
+def knows(revision: str) -> bool:
+    return revision in {one.revision for one in ScriptDirectory(str(HERE)).walk_revisions()}
+
+
 def driver_url(url: str) -> str:
     """The same address with the PostgreSQL driver that we ship."""
     address = make_url(url)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +26,7 @@ from incidents import claims, holdmode, promises, tables
 from incidents.promises import Wanted
 from ports.clock import SystemClock
 from ports.database import Database
+from tests.edges.installation import until
 from tests.fixtures.desk import CAST, Desk, OpenDesk
 
 
@@ -110,6 +115,58 @@ def test_a_backup_never_overwrites(home: Home) -> None:
     assert (home.folder / "there.db").read_text() == "mine"
 
 
+@contextlib.contextmanager
+def half_way(home: Home) -> Iterator[tuple[subprocess.Popen[str], Callable[[], None]]]:
+    """A backup of its own process that can't go on, since somebody keeps the database to themselves."""
+    with contextlib.closing(sqlite3.connect(home.file, isolation_level=None)) as keeping:
+        keeping.execute("PRAGMA journal_mode=DELETE")
+        keeping.execute("BEGIN EXCLUSIVE")
+        words = [sys.executable, "-m", "firedoor", "db", "backup", "copy.db"]
+        told = {**os.environ, **home.environ}
+        begun = subprocess.Popen(words, cwd=home.folder, env=told, stderr=subprocess.PIPE, text=True)
+        try:
+            until(lambda: [one for one in home.folder.iterdir() if "copy.db" in one.name])
+            yield begun, keeping.close
+        finally:
+            begun.kill()
+            begun.wait()
+            if begun.stderr is not None:
+                begun.stderr.close()
+
+
+def test_a_backup_that_is_killed_leaves_nothing_by_the_name_of_a_copy(home: Home) -> None:
+    with half_way(home) as (begun, _):
+        begun.kill()
+        begun.wait()
+
+    assert not (home.folder / "copy.db").exists()
+    home("db", "backup", "copy.db")
+
+
+def test_a_backup_never_overwrites_what_came_while_it_was_made(home: Home) -> None:
+    with half_way(home) as (begun, let_go):
+        (home.folder / "copy.db").write_text("mine")
+        let_go()
+        _, told = begun.communicate(timeout=30)
+
+    assert begun.returncode == 1
+    assert "is there already" in told
+    assert (home.folder / "copy.db").read_text() == "mine"
+    assert not list(home.folder.glob(".copy.db*"))
+
+
+def test_a_backup_goes_to_a_disk_without_hard_links_too(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+
+    home("db", "backup", "copy.db")
+
+    assert rows(home.folder / "copy.db", "SELECT version_num FROM alembic_version") == [(migrations.newest(),)]
+    assert not list(home.folder.glob(".copy.db*"))
+
+
 def test_for_postgresql_the_exact_line_is_printed_without_the_password(home: Home) -> None:
     home.environ["FIREDOOR_DATABASE_URL"] = "postgresql://fire:s3cret@db.example.com:5433/door"
 
@@ -144,6 +201,61 @@ def test_a_file_that_is_no_database_changes_nothing(home: Home) -> None:
     assert "is not a file" in home("db", "restore", "nothing.db", code=1).stderr
     assert home.file.stat().st_ino == before
     assert not list(home.file.parent.glob(".firedoor.db.*"))
+
+
+def empty(copy: Path) -> None:
+    copy.write_bytes(b"")
+
+
+def of_another_program(copy: Path) -> None:
+    copy.unlink()
+    rows(copy, "CREATE TABLE alert (id INTEGER PRIMARY KEY)")
+
+
+def of_a_newer_version(copy: Path) -> None:
+    with contextlib.closing(sqlite3.connect(copy)) as writing, writing:
+        writing.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+def with_an_older_version_s_name_alone(copy: Path) -> None:
+    with contextlib.closing(sqlite3.connect(copy)) as writing, writing:
+        writing.execute("UPDATE alembic_version SET version_num = '0001'")
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (empty, "holds no tables of Firedoor"),
+        (of_another_program, "holds no tables of Firedoor"),
+        (of_a_newer_version, "its tables are at 9999"),
+        (with_an_older_version_s_name_alone, "can't be put back"),
+    ],
+)
+def test_what_is_no_copy_of_this_firedoor_changes_nothing(home: Home, make: Callable[[Path], None], why: str) -> None:
+    home("db", "backup", "copy.db")
+    make(home.folder / "copy.db")
+    before, whole = home.file.stat(), home.file.read_bytes()
+
+    told = " ".join(home("db", "restore", "copy.db", code=1).stderr.split())
+
+    assert why in told
+    assert "Nothing was changed" in told
+    assert (home.file.stat().st_ino, home.file.read_bytes()) == (before.st_ino, whole)
+    assert not list(home.file.parent.glob(".firedoor.db.*"))
+    assert not list(home.file.parent.glob("firedoor.db.replaced-*"))
+
+
+def test_a_copy_of_an_older_version_is_put_back_whole_in_one_file_and_holds(home: Home) -> None:
+    home.worked(timedelta(hours=1))
+    home("db", "backup", "copy.db")
+    migrations.downgrade(f"sqlite:///{home.folder / 'copy.db'}", "0003")
+
+    home("db", "restore", "copy.db")
+
+    assert not [one.name for one in home.file.parent.iterdir() if one.name.startswith((".firedoor.db", "firedoor.db-"))]
+    assert stat.S_IMODE(home.file.stat().st_mode) == 0o600
+    assert migrations.current(home.settings.database_url) == migrations.newest()
+    assert home.holds()
 
 
 def test_the_replaced_database_is_kept_and_an_old_copy_starts_in_hold_mode(home: Home) -> None:

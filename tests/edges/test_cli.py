@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
 from firedoor.cli import main
+from firedoor.doctor import examine
+from firedoor.settings import Settings
+from ports.clock import SystemClock
 from tests.fixtures.desk import Desk
 from tests.fixtures.smtp import Mailbox
 from tests.fixtures.waiting import free_port
@@ -244,6 +248,32 @@ def test_doctor_says_that_the_mail_server_is_away(shell: Shell) -> None:
     shell.environ |= {"FIREDOOR_SMTP_URL": f"smtp://127.0.0.1:{free_port()}", "FIREDOOR_MAIL_TO": "me@example.com"}
     told = shell.json("doctor", code=1)["findings"]
     assert any(one["what"] == "mail" and one["verdict"] == "fault" for one in told)
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("smtp://ada:s3cret@127.0.0.1", 25),
+        ("smtp://127.0.0.1?starttls=yes", 587),
+        ("smtps://127.0.0.1", 465),
+    ],
+)
+def test_doctor_asks_the_port_that_pages_use(shell: Shell, url: str, port: int) -> None:
+    shell.environ |= {"FIREDOOR_SMTP_URL": url, "FIREDOOR_MAIL_TO": "me@example.com"}
+
+    [mail] = [one for one in shell.json("doctor", code=1)["findings"] if one["what"] == "mail"]
+
+    assert f"127.0.0.1:{port} " in mail["why"]
+
+
+def test_doctor_names_an_address_of_the_mail_server_that_no_page_can_use(shell: Shell) -> None:
+    told = replace(Settings.from_env(shell.environ), smtp_url="gopher://ada:s3cret@mail.example.com")
+
+    [mail] = [one for one in examine(told, now=SystemClock().now()) if one.what == "mail"]
+
+    assert mail.verdict == "fault"
+    assert "must be smtp://" in mail.why
+    assert "s3cret" not in mail.why
 
 
 # --- on running incidents ---------------------------------------------------------------------------------------------

@@ -97,6 +97,10 @@ def test_up_prints_a_second_receiver_that_does_not_pass_through_firedoor_and_the
     [
         ("smtp://ada:s3cret@mail.example.com:2525", ["smarthost: mail.example.com:2525", "auth_username: ada"]),
         ("smtp://localhost:25", ["smarthost: localhost:25", "require_tls: false"]),
+        ("smtp://mail.example.com", ["smarthost: mail.example.com:25"]),
+        ("smtp://ada:s3cret@mail.example.com", ["smarthost: mail.example.com:25", "auth_username: ada"]),
+        ("smtp://mail.example.com?starttls=yes", ["smarthost: mail.example.com:587"]),
+        ("smtps://mail.example.com", ["smarthost: mail.example.com:465"]),
     ],
 )
 def test_the_second_receiver_is_printed_for_the_mail_server_without_its_password(url: str, told: list[str]) -> None:

@@ -22,6 +22,7 @@ def policy(shell: Shell, ada: str, ben: str = "{channel: push, address: ben}", m
         "{channel: email, address: a@example.com}",
         "{channel: log}",
         "{channel: push, address: ada, wakes: false}",
+        "{channel: push, address: ada, wakes: no}",
         "{channel: push, address: ada, for: [tell]}",
         "",
     ],
@@ -39,8 +40,9 @@ def test_a_contact_that_wakes_is_enough_even_where_its_secret_is_not_set_here(sh
     policy(shell, "{channel: push, address: env:ADA_TOPIC}, {channel: log}")
     assert shell.json("check")["ok"]
 
-    policy(shell, "{channel: email, address: a@example.com, wakes: true}")
-    assert shell.json("check")["ok"]
+    for word in ("true", "yes"):
+        policy(shell, f"{{channel: email, address: a@example.com, wakes: {word}}}")
+        assert shell.json("check")["ok"]
 
 
 def test_the_shipped_policy_is_warned_of_and_stays_usable(shell: Shell) -> None:  # noqa: F811

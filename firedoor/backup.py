@@ -20,13 +20,13 @@ import migrations
 from firedoor.settings import Settings
 from firedoor.shelf import Shelf
 from incidents import holdmode, tables
+from incidents.book import Book
 from incidents.errors import FiredoorError
 from ports.clock import SystemClock
 from ports.database import Database, Work
 
 log = structlog.get_logger()
 
-OLD = timedelta(minutes=2)  # a running clock writes every second: what lacks more than that is a copy
 SILENT = timedelta(seconds=15)
 STAMP = "written_at"  # in the home: until when this machine knows that the database was written
 
@@ -166,7 +166,7 @@ def _make_ready(settings: Settings, source: Path, draft: Path, now: datetime) ->
         if not migrations.knows(at):
             raise NotDone(f"{source} is of another version of Firedoor: its tables are at {at}. Nothing was changed.")
         migrations.upgrade(made.database_url)
-        written_at = hold_if_old(made, known_at=now)
+        written_at = hold_if_old(made, known_at=now, book=Shelf(settings).current())
         _settle(draft)
     except NotDone:
         raise
@@ -219,14 +219,18 @@ def _keep_present(target: Path, now: datetime) -> Path | None:
 # --- noticing ---
 
 
-def hold_if_old(settings: Settings, *, known_at: datetime | None) -> datetime | None:
-    """Begin hold mode where the database lacks what was written until `known_at`. Answers when it was written last."""
-    book = Shelf(settings).current()
+def hold_if_old(settings: Settings, *, known_at: datetime | None, book: Book) -> datetime | None:
+    """Begin hold mode where the database lacks what was written until `known_at`. Answers when it was written last.
+
+    By a connection of its own: a store that is away may come back as another one.
+    """
+    if known_at is None:
+        return None
     with contextlib.closing(Database(settings.database_url, SystemClock(), pool_size=1)) as database:
 
         def look(work: Work) -> datetime | None:
-            written_at = holdmode.newest(work.session)
-            if written_at is not None and known_at is not None and known_at - written_at > OLD:
+            written_at = holdmode.newest(work.session, known_at)
+            if written_at is not None and holdmode.is_unnoticed_copy(work.session, known_at, written_at):
                 holdmode.begin(work.session, written_at, book=book, now=work.now)
                 log.warning("holdmode.begun", copied_at=written_at.isoformat())
             return written_at

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import select
@@ -44,6 +43,7 @@ THREADS = 64 + STREAMS  # a page that watches keeps one of them; a thread begins
 KEEP_ALIVE = 75  # seconds: longer than the proxies in front of us keep theirs
 LINGER = 5  # milliseconds that a thread waits for the next request of its connection
 GRACEFUL = 5
+LOOK_AGAIN = 1.0  # seconds until a store that was away is looked at again
 FROZEN = 12  # after so long gunicorn replaces its worker; under `up` the supervisor was faster
 
 
@@ -63,30 +63,47 @@ def run_worker(settings: Settings, lane: str | None = None, pulse: Pulse | None 
         _run_both_lanes(settings)
         return
     _begin(f"worker-{lane}", settings)
+    known_at = read_stamp(settings.home)
     pulse = pulse or Pulse()
     pulse.beat_from_thread()
     house = House.open(settings, role="worker")
-    listening.run_worker(
-        lane, settings.redis_url, house.keeper, house.taker, stop=_stop_on_signals(), alive=pulse.lives
-    )
+    stop = _stop_on_signals()
+    _look_whether_old(house, known_at, stop, pulse)
+    listening.run_worker(lane, settings.redis_url, house.keeper, house.taker, stop=stop, alive=pulse.lives)
     house.close()
 
 
 def run_clock(settings: Settings, pulse: Pulse | None = None) -> None:
     """Look for what is due, once a second, with or without Redis."""
     _begin("clock", settings)
+    known_at = read_stamp(settings.home)
     pulse = pulse or Pulse()
     pulse.beat_from_thread()
     house = House.open(settings, role="clock")
     stop = _stop_on_signals()
+    _look_whether_old(house, known_at, stop, pulse)
     ticker = Ticker(house.database, house.clock, house.doorbell, house.keeper, house.taker, house.book)
-    with contextlib.suppress(StoreDown):  # under a Procfile `release` may not have run before us
-        hold_if_old(settings, known_at=read_stamp(settings.home))
     ticker.audit = partial(_audit_here, settings)
     if settings.heartbeat_url:
         beat_outside(settings.heartbeat_url, signs_of(house, ticker).are_good, stop)
     ticker.run(stop, pulse.lives)
     house.close()
+
+
+def _look_whether_old(house: House, known_at: datetime | None, stop: threading.Event, pulse: Pulse) -> None:
+    """Return once it is known whether the database is an old copy, or when we are to stop.
+
+    Until then nothing of it may be sent, and our first pass would overwrite the stamp that tells. Under a Procfile
+    nobody else may have looked: a database that is away at our start may come back as a copy.
+    """
+    while not stop.is_set():
+        pulse.lives()
+        try:
+            hold_if_old(house.settings, known_at=known_at, book=house.book())
+            return
+        except StoreDown as error:
+            log.warning("store.down", what=str(error), waits="to see whether it is an old copy")
+        stop.wait(LOOK_AGAIN)
 
 
 def signs_of(house: House, ticker: Ticker) -> Signs:
@@ -109,8 +126,9 @@ def release(settings: Settings) -> Settings:
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = settings.write_missing_secrets()
     migrations.upgrade(settings.database_url)
-    hold_if_old(settings, known_at=read_stamp(settings.home))
-    keep_api_token(settings, owner(Shelf(settings).current().policy))
+    book = Shelf(settings).current()
+    hold_if_old(settings, known_at=read_stamp(settings.home), book=book)
+    keep_api_token(settings, owner(book.policy))
     return settings
 
 

@@ -150,8 +150,9 @@ def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, bo
         store.write(session, incident.id, f"{word}.sent", now=now, person=person, channel=channel, again=again)
         if row.kind == "page" and row.attempts > 1:
             nextcontact.put_back(session, row, now=now)
-        bells = _sent(session, incident, row, outcome, channel, book=book, now=now)
-        bells += _sent_inside(session, row, outcome, channel, book=book, now=now)
+        carried = receipts.carried(session, row, outcome)
+        bells = _sent(session, incident, row, outcome, channel, carried=carried, book=book, now=now)
+        bells += _sent_inside(session, row, outcome, channel, carried=carried, book=book, now=now)
         return bells + showing.crossed(session, incident, row, channel, outcome.provider_ref, book=book, now=now)
     if state == "failed":
         store.write(session, incident.id, f"{word}.failed", now=now, person=person, channel=channel, why=outcome.detail)
@@ -171,10 +172,19 @@ def _name(book: Book, target: str) -> str:
 
 
 def _sent(
-    session: Connection, incident: Row[Any], row: Row[Any], outcome: Outcome, channel: str, *, book: Book, now: datetime
+    session: Connection,
+    incident: Row[Any],
+    row: Row[Any],
+    outcome: Outcome,
+    channel: str,
+    *,
+    carried: Sequence[dict[str, Any]],
+    book: Book,
+    now: datetime,
 ) -> list[Bell]:
     h = t.hearing
-    bells = make(session, [receipts.wanted(incident, row, outcome, now=now)] if outcome.receipt else [], now=now)
+    asked = [receipts.wanted(incident, row, outcome, carried=carried, now=now)] if outcome.receipt else []
+    bells = make(session, asked, now=now)
     if row.kind == "page" and incident.taken_by is not None and not row.facts.get("even_if_taken"):
         return bells  # it crossed an acknowledgement: what its audiences are owed is a tell by now, and that one counts
     if row.facts.get("why") == telling.FURTHER:
@@ -197,7 +207,14 @@ def _sent(
 
 
 def _sent_inside(
-    session: Connection, row: Row[Any], outcome: Outcome, channel: str, *, book: Book, now: datetime
+    session: Connection,
+    row: Row[Any],
+    outcome: Outcome,
+    channel: str,
+    *,
+    carried: Sequence[dict[str, Any]],
+    book: Book,
+    now: datetime,
 ) -> list[Bell]:
     """The other pages that left inside this one: each counts for its own incident as if it had left alone."""
     bells: list[Bell] = []
@@ -206,7 +223,7 @@ def _sent_inside(
     for page in ended:
         incident = store.lock_incident(session, page.incident_id)
         store.write(session, incident.id, "page.inside", now=now, person=person, channel=channel, count=len(ended))
-        bells += _sent(session, incident, page, outcome, channel, book=book, now=now)
+        bells += _sent(session, incident, page, outcome, channel, carried=carried, book=book, now=now)
     return bells
 
 

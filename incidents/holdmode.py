@@ -16,6 +16,8 @@ from incidents.promises import Bell
 
 t = tables
 SINCE = "holdmode.since"  # a counter: microseconds since 1970, 0 while there is no hold
+NOTICED = "holdmode.noticed"  # the same of the last hold, and it stays when that is over
+OLD = timedelta(minutes=2)  # a running clock writes every second: what lacks more than that is a copy
 STALE = timedelta(minutes=10)  # what was due longer ago than this is never sent: the world has moved on
 WAITS = "hold mode: it waits for a person"
 GIVEN_UP = "hold mode: it was due before the copy was restored, and needs a human"
@@ -24,19 +26,38 @@ IGNORED = "Hold mode: it waited in an old copy. Whether it was taken in later is
 
 def since(session: Connection) -> datetime | None:
     """Since when hold mode is on; None while it is off."""
+    return _moment(session, SINCE)
+
+
+def _moment(session: Connection, name: str) -> datetime | None:
     c = t.counter.c
-    value = session.execute(select(c.value).where(c.name == SINCE)).scalar()
+    value = session.execute(select(c.value).where(c.name == name)).scalar()
     return datetime.fromtimestamp(value / 1_000_000, UTC) if value else None
 
 
-def newest(session: Connection) -> datetime | None:
-    """When this database was written last, as far as its rows say; None for an empty one."""
-    moments = [
-        session.execute(select(func.max(t.part.c.worked_at))).scalar(),
-        session.execute(select(t.inbox.c.received_at).order_by(t.inbox.c.id.desc()).limit(1)).scalar(),
-        session.execute(select(t.timeline.c.entered_at).order_by(t.timeline.c.id.desc()).limit(1)).scalar(),
-    ]
+def newest(session: Connection, known_at: datetime) -> datetime | None:
+    """When this database was written last, as far as its rows of until `known_at` say; None where it has none.
+
+    What came later proves nothing: the web process and the workers may write into an old copy before anybody looks.
+    Only a clock that worked by then proves it whenever it worked last: its stamp may not have been written for long, as
+    on a full disk.
+    """
+    p, i, e = t.part.c, t.inbox.c, t.timeline.c
+    clock = and_(p.kind == "clock", p.started_at <= known_at + OLD)
+    worked = select(func.max(p.worked_at)).where(or_(p.worked_at <= known_at, clock))
+    worked_at: datetime | None = session.execute(worked).scalar()
+    if worked_at is not None and known_at - worked_at <= OLD:
+        return worked_at  # the rule, and it spares a look through all that came later where a home was off for weeks
+    received = select(i.received_at).where(i.received_at <= known_at).order_by(i.id.desc()).limit(1)
+    entered = select(e.entered_at).where(e.entered_at <= known_at).order_by(e.id.desc()).limit(1)
+    moments = [worked_at, session.execute(received).scalar(), session.execute(entered).scalar()]
     return max((one for one in moments if one is not None), default=None)
+
+
+def is_unnoticed_copy(session: Connection, known_at: datetime, written_at: datetime) -> bool:
+    """Whether it lacks what was written until `known_at`, and nobody has noticed that since."""
+    noticed = _moment(session, NOTICED)
+    return known_at - written_at > OLD and (noticed is None or noticed < known_at)
 
 
 def begin(session: Connection, copied_at: datetime, *, book: Book, now: datetime) -> list[Bell]:
@@ -47,9 +68,11 @@ def begin(session: Connection, copied_at: datetime, *, book: Book, now: datetime
     3. Deliveries that were not taken in are put aside, to be replayed by hand.
     4. Every open incident says that it needs a human, and on-call is paged once, by an incident about the copy.
     """
-    if since(session) is not None:
+    if store.count(session, SINCE, by=0):  # it locks the counter: two processes may look at the same moment
         return []
-    store.count(session, SINCE, by=int(now.timestamp() * 1_000_000))
+    began = int(now.timestamp() * 1_000_000)
+    store.count(session, SINCE, by=began)
+    store.count(session, NOTICED, by=began - store.count(session, NOTICED, by=0))
     p, i, n = t.promise, t.incident, t.inbox
     claimed = p.c.state == "claimed"
     session.execute(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from incidents import accounts, paging, store, tables, verbs
+from incidents import accounts, paging, store, storms, tables, verbs
 from incidents.book import Book
 from incidents.errors import NotAllowed, Refused
 from incidents.lifecycle import OPEN
@@ -21,14 +22,31 @@ KEPT_FOR = timedelta(hours=4)  # longer than any provider rings
 PRESSES = ("acknowledged", "acknowledged.late", "seen", "declined", "still_on_it.yes")
 
 
-def wanted(incident: Row[Any], page: Row[Any], outcome: Outcome, *, now: datetime) -> Wanted:
+def carried(session: Connection, page: Row[Any], outcome: Outcome) -> list[dict[str, Any]]:
+    """The incidents that a page rings for, where it listed several: each with its round, and whether it rings on once
+    somebody has it."""
+    p = t.promise
+    others = storms.listed(outcome)
+    if not others or outcome.receipt is None:
+        return []
+    listed = session.execute(select(p).where(p.c.id.in_(others)).order_by(p.c.id)).all()
+    return [
+        {"incident": one.incident_id, "round": one.round, "even_if_taken": bool(one.facts.get("even_if_taken"))}
+        for one in (page, *listed)
+    ]
+
+
+def wanted(
+    incident: Row[Any], page: Row[Any], outcome: Outcome, *, carried: Sequence[dict[str, Any]], now: datetime
+) -> Wanted:
     """The promise to ask after a page that was taken, until it is acknowledged, withdrawn or has rung its time."""
     facts = {
         "channel": outcome.channel,
         "receipt": outcome.receipt,
         "sent_at": now.isoformat(),
         "even_if_taken": bool(page.facts.get("even_if_taken")),
-        "shared": "bundle" in outcome.found,  # it rings for several incidents: that one is had ends none of the others
+        "shared": bool(carried),  # it rings for several incidents: that one is had ends none of the others
+        "carried": list(carried),
     }
     return _promise(incident, page.target, f"receipt:{page.id}:{page.attempts}", page.round, facts, now=now)
 
@@ -56,27 +74,44 @@ def prepare(session: Connection, row: Row[Any], book: Book, now: datetime) -> Pr
         "channel": row.facts["channel"],
         "receipt": row.facts["receipt"],
         "known": row.facts.get("known", []),
-        "withdraw": "" if row.facts.get("shared") else _needless(session, incident, row, sent_at, book),
+        "withdraw": _why_needless(session, incident, row, sent_at, book),
+        "shared": bool(row.facts.get("shared")),
         "again_after": every.total_seconds(),
     }
     return Prepared("receipt", row.target, facts)
 
 
-def _needless(session: Connection, incident: Row[Any], row: Row[Any], sent_at: datetime, book: Book) -> str:
-    """Why nobody needs to be woken by it any more; empty while somebody does."""
+def _why_needless(session: Connection, incident: Row[Any], row: Row[Any], sent_at: datetime, book: Book) -> str:
+    """Why nobody needs to be woken by it any more; empty while somebody does, for any incident that it carried."""
+    own = {"incident": incident.id, "round": row.round, "even_if_taken": row.facts["even_if_taken"]}
+    if not row.facts.get("shared"):
+        return _needless(session, incident, row.target, own, sent_at, book)
+    if not row.facts.get("carried"):
+        return ""  # of a version that did not write down which incidents it carried: it rings for its time
+    for one in row.facts["carried"]:
+        other = store.find_incident(session, one["incident"])
+        if not _needless(session, other, row.target, one, sent_at, book):
+            return ""
+    return _needless(session, incident, row.target, own, sent_at, book)
+
+
+def _needless(
+    session: Connection, incident: Row[Any], person: str, rang: dict[str, Any], sent_at: datetime, book: Book
+) -> str:
+    """Why an incident needs nobody by a page any more, compared with what it was when that was sent."""
     if incident.status not in OPEN:
         return "it is over"
-    if row.round != incident.round:
+    if rang["round"] != incident.round:
         return "a new round began"
-    if incident.taken_by is not None and not row.facts["even_if_taken"]:
+    if incident.taken_by is not None and not rang["even_if_taken"]:
         return f"{paging.person_name(book, incident.taken_by)} has it"
     tl = t.timeline
     pressed = select(tl.c.id).where(
-        tl.c.incident_id == incident.id, tl.c.actor == row.target, tl.c.kind.in_(PRESSES), tl.c.at >= sent_at
+        tl.c.incident_id == incident.id, tl.c.actor == person, tl.c.kind.in_(PRESSES), tl.c.at >= sent_at
     )
     if session.execute(pressed.limit(1)).first() is None:
         return ""
-    return f"{paging.person_name(book, row.target)} has answered"
+    return f"{paging.person_name(book, person)} has answered"
 
 
 def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, book: Book, now: datetime) -> list[Bell]:

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,9 +27,10 @@ from firedoor.settings import Settings
 from incidents import claims, holdmode, promises, tables
 from incidents.promises import Wanted
 from ports.clock import SystemClock
-from ports.database import Database
+from ports.database import Database, Work
 from tests.edges.installation import until
 from tests.fixtures.desk import CAST, Desk, OpenDesk
+from tests.fixtures.parts import Parts
 
 
 class Home:
@@ -293,7 +296,96 @@ def test_a_machine_that_was_off_for_hours_goes_on_without_hold_mode(home: Home) 
     assert not home.holds()
 
 
+def test_what_was_written_into_an_old_copy_before_anybody_looked_does_not_hide_it(home: Home) -> None:
+    home.worked(timedelta(hours=1))
+    now = SystemClock().now()
+    backup.write_stamp(home.settings.home, now - timedelta(minutes=5))
+    with home.database() as database, database.work() as work:
+        row = {"source": "alertmanager", "received_at": now - timedelta(minutes=1), "headers": {}, "body": b"{}"}
+        work.session.execute(tables.inbox.insert().values(**row))
+        facts = {"kind": "worker", "started_at": now, "worked_at": now, "facts": {"lane": "page"}}
+        work.session.execute(tables.part.insert().values(name="worker-page-box-2", **facts))
+
+    home("release")
+
+    assert home.holds()
+
+
+def test_a_clock_whose_stamp_could_not_be_written_for_long_is_no_sign_of_a_copy(home: Home) -> None:
+    now = SystemClock().now()
+    backup.write_stamp(home.settings.home, now - timedelta(hours=1))
+    with home.database() as database, database.work() as work:
+        row = {"kind": "clock", "started_at": now - timedelta(hours=9), "worked_at": now, "facts": {}}
+        work.session.execute(tables.part.insert().values(name="clock-box-1", **row))
+
+    home("release")
+
+    assert not home.holds()
+
+
+def test_a_copy_that_was_looked_at_is_not_held_again_while_the_stamp_is_as_it_was(home: Home) -> None:
+    home.worked(timedelta(hours=1))
+    backup.write_stamp(home.settings.home, SystemClock().now())
+    home("release")
+    with home.database() as database, database.work() as work:
+        work.session.execute(tables.counter.delete().where(tables.counter.c.name == holdmode.SINCE))
+
+    home("release")
+
+    assert not home.holds()
+
+
+@pytest.mark.parametrize("names", [("clock", "worker"), ("worker",)])
+def test_a_process_that_starts_before_the_database_answers_looks_whether_it_is_an_old_copy(
+    parts: Parts, desk: Desk, store_down: Callable[[], AbstractContextManager[None]], names: tuple[str, ...]
+) -> None:
+    desk.clock.set(SystemClock().now() - timedelta(hours=1))
+    desk.alertmanager_says("firing")
+    desk.news()
+    stamp = parts.installation.folder / "var" / backup.STAMP
+    backup.write_stamp(stamp.parent, SystemClock().now())
+    before = stamp.read_text()
+
+    def holds() -> bool:
+        with parts.store.read() as work:
+            return holdmode.since(work.session) is not None
+
+    with store_down():
+        parts.running = [parts.installation.start(name) for name in names]
+        until(lambda: all(one.events("store.down") for one in parts.running), why=parts.log)
+        assert stamp.read_text() == before
+    until(holds, why=parts.log)
+    until(lambda: any(row.kind == "worker" for row in parts.rows(tables.part)), why=parts.log)
+    if "clock" in names:
+        until(lambda: stamp.read_text() != before, why=parts.log)
+        until(lambda: parts.recorder.received[desk.read :], why=parts.log)
+
+    assert not [one for one in desk.news() if "INC-001" in one.text], "only the incident about the copy pages"
+
+
 # --- hold mode ---
+
+
+def test_two_processes_that_look_at_the_same_moment_begin_it_once(desk: Desk) -> None:
+    meet = threading.Barrier(2)
+    copied_at = desk.clock.now() - timedelta(hours=1)
+
+    def begin() -> int:
+        meet.wait(10)
+        return len(desk.house.database.perform(look))
+
+    def look(work: Work) -> list[promises.Bell]:
+        return holdmode.begin(work.session, copied_at, book=desk.house.book(), now=work.now)
+
+    with ThreadPoolExecutor(2) as both:
+        begun = [one.result() for one in [both.submit(begin), both.submit(begin)]]
+
+    with desk.house.database.read() as work:
+        assert holdmode.since(work.session) == desk.clock.now()
+    assert 0 in begun
+    assert len(desk.incidents()) == 1
+    desk.forward(minutes=1)
+    assert [one.purpose for one in desk.news() if one.to == "ada"] == ["page"]
 
 
 def hold(desk: Desk) -> None:

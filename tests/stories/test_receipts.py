@@ -12,17 +12,69 @@ RINGS = f"ada: {{name: Ada, contacts: [{{channel: ring, address: {USERS['ada']},
 CHANNELS = 'channels: {phone: {kind: webhook, secret: "SECRET"}'
 
 
-@pytest.fixture
-def desk(open_desk: OpenDesk, pushover: Pushover) -> Desk:
-    """Ada's phone rings by Pushover; the others are reached as ever."""
+def opened_with(open_desk: OpenDesk, pushover: Pushover) -> Desk:
     ring = f"{CHANNELS}, ring: {{kind: pushover, url: '{pushover.url}', token: {TOKEN}}}"
     opened = open_desk(CAST.replace(ADA, RINGS).replace(CHANNELS, ring))
     pushover.now = opened.clock.now
+    return opened
+
+
+@pytest.fixture
+def desk(open_desk: OpenDesk, pushover: Pushover) -> Desk:
+    """Ada's phone rings by Pushover; the others are reached as ever."""
+    opened = opened_with(open_desk, pushover)
     opened.alertmanager_says("firing")
     opened.forward(seconds=60)
     opened.news()
     assert pushover.ringing("ada")
     return opened
+
+
+def test_a_page_for_several_incidents_stops_ringing_once_the_last_of_them_needs_nobody(
+    open_desk: OpenDesk, pushover: Pushover
+) -> None:
+    desk = rung_for_four(open_desk, pushover)
+    desk.does("acknowledge", incident="INC-001", by="ben")
+    for name in ("INC-002", "INC-003"):
+        desk.does("acknowledge", incident=name, by="ben")
+        desk.forward(seconds=6)
+        assert len(pushover.ringing("ada")) == 1
+
+    desk.does("acknowledge", incident="INC-004", by="ben")
+    desk.forward(seconds=6)
+
+    assert not pushover.ringing("ada")
+    for name in ("INC-002", "INC-003", "INC-004"):
+        assert "The page to Ada by ring no longer rings: Ben has it." in desk.timeline(name)
+        assert "page.expired" not in desk.kinds(name)
+    polls = pushover.polls
+    desk.forward(minutes=2)
+    assert pushover.polls == polls
+    desk.news()
+
+
+def test_a_page_for_several_incidents_that_is_acknowledged_in_the_app_takes_them_all(
+    open_desk: OpenDesk, pushover: Pushover
+) -> None:
+    desk = rung_for_four(open_desk, pushover)
+    desk.does("acknowledge", incident="INC-003", by="ben")
+    pushover.acknowledges("ada")
+    desk.forward(seconds=6)
+
+    taken_by = [desk.incident(f"INC-00{n}")["taken_by"]["id"] for n in (1, 2, 3, 4)]
+    assert taken_by == ["ada", "ada", "ben", "ada"]
+    desk.news()
+
+
+def rung_for_four(open_desk: OpenDesk, pushover: Pushover) -> Desk:
+    """Ada's first page rings for one incident, her second for three."""
+    desk = opened_with(open_desk, pushover)
+    faults = [{"alertname": f"Fault{n}", "service": f"service-{n}", "severity": "critical"} for n in (1, 2, 3, 4)]
+    desk.alertmanager_says(alerts=[("firing", labels) for labels in faults])
+    desk.forward(seconds=75)
+    desk.news()
+    assert len(pushover.ringing("ada")) == 2
+    return desk
 
 
 def test_acknowledging_in_the_app_is_an_acknowledgement(desk: Desk, pushover: Pushover) -> None:

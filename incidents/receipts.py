@@ -126,7 +126,7 @@ def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, bo
         store.write(session, incident.id, "page.delivered", **said)
         _delivered(session, incident, row, now)
     if "acknowledged" in found:
-        bells = _acknowledged(session, incident, row, person, book=book, now=now)
+        bells = _acknowledged(session, incident, row, outcome, person, book=book, now=now)
     elif "withdrawn" in found:
         store.write(session, incident.id, "page.withdrawn", why=found["withdrawn"], **said)
     elif "expired" in found:
@@ -144,9 +144,17 @@ def _delivered(session: Connection, incident: Row[Any], row: Row[Any], now: date
 
 
 def _acknowledged(
-    session: Connection, incident: Row[Any], row: Row[Any], person: str, *, book: Book, now: datetime
+    session: Connection, incident: Row[Any], row: Row[Any], outcome: Outcome, person: str, *, book: Book, now: datetime
 ) -> list[Bell]:
-    """The same verb as the link's, by the person who was paged. What is over by now stays over."""
+    """The same verb as the link's, by the person who was paged. What is over by now stays over.
+
+    A press of before a new round says nothing of that one: it is asked about anew, by pages of its own.
+    """
+    pressed_at = outcome.found["acknowledged"]
+    is_known = bool(pressed_at) and datetime.fromisoformat(pressed_at) >= incident.round_began_at
+    if row.round != incident.round and not is_known:
+        store.write(session, incident.id, "receipt.late", now=now, actor=row.target, person=person)
+        return []
     by = accounts.acting_for(session, row.target, person, row.facts["channel"])
     try:
         return verbs.perform(session, "acknowledge", incident.name, by=by, fields={}, book=book, now=now).bells

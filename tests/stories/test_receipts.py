@@ -136,3 +136,22 @@ def test_a_provider_that_is_away_is_asked_again(desk: Desk, pushover: Pushover) 
 
     assert desk.incident()["taken_by"]["id"] == "ada"
     desk.news()
+
+
+def test_an_acknowledgement_of_before_a_new_round_takes_nothing_of_that_one(desk: Desk, pushover: Pushover) -> None:
+    pushover.trouble.code = 500
+    pushover.acknowledges("ada")
+    desk.alertmanager_says("resolved")
+    desk.forward(minutes=6)
+    assert desk.incident()["closed_reason"] == "self_cleared"
+
+    desk.alertmanager_says("firing")
+    desk.news()
+    pushover.trouble.code = 0
+    desk.forward(seconds=30)
+
+    assert desk.incident()["round"] == 2
+    assert desk.incident()["taken_by"] is None
+    assert "receipt.late" in desk.kinds()
+    assert len(pushover.ringing("ada")) == 1, "her page of this round rings"
+    desk.news()

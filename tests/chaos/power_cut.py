@@ -27,6 +27,7 @@ RATE = 3.0  # alerts a second
 BETWEEN = (0.02, 0.4)  # seconds from one copy to the next
 HEADER, FRAME_HEADER = 32, 24  # bytes, of SQLite's WAL
 LONGEST_TEAR = 20_000
+BACKFILL_ATTEMPTED = 128  # where the WAL's index has the number of frames
 
 
 @dataclass
@@ -54,20 +55,22 @@ def cut_the_power(home: Path, *, seed: int, copies: int = COPIES, nursery: Nurse
         load.start()
         while cuts.copies < copies:
             world.rest(chance.uniform(*BETWEEN))
-            stored, wal = _files(world, file)
-            answered = {case.name for case in load.cases.values() if case.accepted_at}
-            look_at(home / "cut.db", stored, wal, answered, chance, cuts)
+            stored, wal, synced, answered = _files(world, file, load)
+            look_at(home / "cut.db", stored, wal, answered, chance, cuts, synced=synced)
         load.finish(0.0)
     return cuts
 
 
-def _files(world: World, file: Path) -> tuple[bytes, bytes]:
-    """Both as they are between two moments of everybody who writes."""
+def _files(world: World, file: Path, load: Load) -> tuple[bytes, bytes, int, set[str]]:
+    """Both as they are between two moments of everybody who writes, how much of the WAL is on the disk for sure, and
+    who was answered until then."""
     everybody = [pid for host in world.hosts.values() for one in host.processes.values() for pid in family(one.pid)]
     _tell(everybody, signal.SIGSTOP)
     try:
         eventually(lambda: all(map(_stands_still, everybody)), 10, "all stand still")
-        return file.read_bytes(), Path(f"{file}-wal").read_bytes()
+        wal = Path(f"{file}-wal").read_bytes()
+        synced = backfilled(Path(f"{file}-shm").read_bytes(), wal)
+        return file.read_bytes(), wal, synced, {case.name for case in load.cases.values() if case.accepted_at}
     finally:
         _tell(everybody, signal.SIGCONT)
 
@@ -82,13 +85,18 @@ def _stands_still(pid: int) -> bool:
     return all(task.read_text().rpartition(")")[2].split()[0] in "TtZ" for task in tasks)
 
 
-def look_at(at: Path, stored: bytes, wal: bytes, answered: set[str], chance: random.Random, cuts: Cuts) -> None:
-    """Whole, and with its end torn wherever it may be: it opens, it is sound, and no answered alert is missing."""
+def look_at(
+    at: Path, stored: bytes, wal: bytes, answered: set[str], chance: random.Random, cuts: Cuts, *, synced: int = 0
+) -> None:
+    """Whole, and with its end torn wherever it may be: it opens, it is sound, and no answered alert is missing.
+
+    What a checkpoint has begun to carry over, up to `synced`, has the disk's word: it can't be torn any more.
+    """
     cuts.copies, cuts.answered = cuts.copies + 1, len(answered)
     ends = [HEADER, *commits(wal)]
     _expect(answered, alerts_of(at, stored, wal), f"copy {cuts.copies}", cuts)
     cuts.in_the_wal_alone += not answered <= alerts_of(at, stored, b"")[0]
-    unanswered = len(ends) > 1 and answered <= alerts_of(at, stored, wal[: ends[-2]])[0]
+    unanswered = len(ends) > 1 and synced <= ends[-2] and answered <= alerts_of(at, stored, wal[: ends[-2]])[0]
     cuts.torn += unanswered
     cut = chance.randint(ends[-2], ends[-1] - 1) if unanswered else ends[-1]
     torn = wal[:cut] + (chance.randbytes(chance.randint(1, LONGEST_TEAR)) if chance.random() < 0.5 else b"")
@@ -113,6 +121,17 @@ def commits(wal: bytes) -> Iterator[int]:
             return
         if wal[at + 4 : at + 8] != bytes(4):  # the size of the database after a commit
             yield at + size
+
+
+def backfilled(index: bytes, wal: bytes) -> int:
+    """Up to which byte of the WAL a checkpoint has carried over, or has begun to: it syncs the WAL before.
+
+    `nBackfillAttempted` of the WAL's index, in the machine's order of bytes (sqlite.org/walformat.html, 2.1).
+    """
+    if len(index) < BACKFILL_ATTEMPTED + 4 or len(wal) < HEADER:
+        return 0
+    (frames,) = struct.unpack_from("=I", index, BACKFILL_ATTEMPTED)
+    return HEADER + int(frames) * (struct.unpack(">I", wal[8:12])[0] + FRAME_HEADER) if frames else 0
 
 
 def alerts_of(at: Path, stored: bytes, wal: bytes) -> tuple[set[str], str]:

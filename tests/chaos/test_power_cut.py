@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.power_cut import Cuts, alerts_of, commits, look_at
+from tests.chaos.power_cut import Cuts, alerts_of, backfilled, commits, look_at
 
 Files = tuple[bytes, bytes]
 ALL = {"c1", "c2", "c3"}
@@ -75,3 +75,20 @@ def test_a_damaged_file_is_found(tmp_path: Path, files: Files) -> None:
     cuts = look(tmp_path, damaged, b"", set())
 
     assert len(cuts.broken) == 2 * TEARS
+
+
+def test_what_a_checkpoint_has_begun_to_carry_over_is_known(tmp_path: Path) -> None:
+    file = tmp_path / "walled.db"
+    with closing(sqlite3.connect(file)) as connection, closing(sqlite3.connect(file)) as other:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE one (body TEXT)")
+        other.execute("SELECT count(*) FROM one").fetchall()
+
+        def synced() -> tuple[int, int]:
+            wal = Path(f"{file}-wal").read_bytes()
+            return backfilled(Path(f"{file}-shm").read_bytes(), wal), list(commits(wal))[-1]
+
+        assert synced()[0] == 0
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        carried, end = synced()
+        assert carried == end

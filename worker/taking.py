@@ -7,7 +7,7 @@ three tries could not take in is set aside as unreadable, and a person hears of 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -155,14 +155,21 @@ class Taker:
             return work.session.execute(ANYTHING_NEW).first() is not None
 
     def _take_in(self, rows: Sequence[Row[Any]]) -> int:
-        """A short transaction for each group of rows that may be taken at once; how many rows ended."""
-        waiting = [self._parse(row) for row in rows]
+        """How many rows ended. Whoever has the oldest row has all behind it too, since their order is one."""
+        ended = 0
+        with suppress(NotOurs):
+            for many in self._take_in_groups([self._parse(row) for row in rows]):
+                ended += many
+        return ended
+
+    def _take_in_groups(self, waiting: list[Parsed]) -> Iterator[int]:
+        """A short transaction for each group of rows that may be taken at once, and how many ended by it."""
         ended, gave_way = 0, 0
         while waiting:
             time.sleep(REST[self.database.dialect] if ended else 0)
             together = _together(waiting)
             try:
-                ended += self._take(together)
+                ended = self._take(together)
             except GaveWay:
                 gave_way += 1
                 if gave_way > MOST_GIVING_WAY:
@@ -170,7 +177,7 @@ class Taker:
                 time.sleep(GIVE_WAY)
                 continue  # nothing was stored, and the rows are still ours
             except NotOurs:
-                return ended  # whoever has the oldest row has all behind it too: the order is one
+                raise
             except StoreDown as down:
                 if not is_too_slow(down):
                     self._give_back([parsed.row for parsed in waiting])
@@ -179,10 +186,10 @@ class Taker:
                 if len(together) > 1:  # one of them is at fault; each is taken alone to find out which
                     waiting[: len(together)] = [replace(parsed, alone=True) for parsed in together]
                     continue
-                ended += self._failed(together[0].row, error)
+                ended = self._failed(together[0].row, error)
             del waiting[: len(together)]
             self.pulse()
-        return ended
+            yield ended
 
     def _at_once(self) -> AbstractContextManager[Callable[[Work], bool]]:
         """Pages that a transaction makes are claimed in it, and leave with its COMMIT."""
@@ -263,6 +270,7 @@ class Taker:
         return self.beside.get(kind) if nested else None
 
     def _failed(self, row: Row[Any], error: Exception) -> int:
+        """Left for another try, or set aside: how many rows ended. Raises NotOurs."""
         log.error("inbox.take_failed", inbox_id=row.id, source=row.source, attempt=row.attempts, exc_info=error)
         with self.database.work() as work:
             if row.attempts >= TRIES:

@@ -17,10 +17,11 @@ from incidents import (
     asking,
     cascades,
     evidence,
+    grading,
     opening,
     paging,
     regrade,
-    response,
+    reopening,
     showing,
     signal,
     store,
@@ -126,7 +127,7 @@ def _carry_over(press: Press, incident: Row[Any], into: Row[Any]) -> list[Bell]:
         into = store.find_incident(session, into.id)
     if book.policy.rank(incident.severity) < book.policy.rank(into.severity):
         _say(press, into.id, "merged.raised", other=incident.name, before=into.severity, after=incident.severity)
-        bells += response.set_severity(
+        bells += grading.set_severity(
             session, into, incident.severity, by=press.by.person, severity_by=into.severity_by, book=book, now=now
         )
         into = store.find_incident(session, into.id)
@@ -163,7 +164,7 @@ def revive(press: Press, incident: Row[Any], status: str) -> list[Bell]:
         session, incident, status=status, closed_at=None, closed_reason=None, merged_into=None, cleared_at=None
     )
     if status == RESOLVED and _fired_since(session, incident):
-        return response.reopen(session, incident, code="reopened", by=store.MACHINE, via="alert", book=book, now=now)
+        return reopening.reopen(session, incident, code="reopened", by=store.MACHINE, via="alert", book=book, now=now)
     if status not in OPEN:
         return []
     bells: list[Bell] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from incidents import opening, paging, response, store
+from incidents import opening, paging, reopening, store
 from incidents.alerts import clean_line
 from incidents.book import Book
 from incidents.decision import OPEN_IT, Decided
@@ -91,7 +91,7 @@ def _open(
     if live is not None:
         store.write(session, live.id, code, now=now, name=live.name, **said)
         if live.status == RESOLVED:
-            return response.reopen(
+            return reopening.reopen(
                 session, live, code="reopened.again", by=store.MACHINE, via="job", book=book, now=now
             )
         store.change_incident(session, live)

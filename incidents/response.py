@@ -11,18 +11,14 @@ from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from incidents import (
     affected,
-    asking,
-    cascades,
-    holding,
+    grading,
     intake,
     opening,
     paging,
-    regrade,
+    reopening,
     shadow,
-    showing,
     signal,
     silences,
-    staleness,
     store,
     suggesting,
     tables,
@@ -30,13 +26,11 @@ from incidents import (
 from incidents.alerts import FIRING, Change
 from incidents.book import Book
 from incidents.decision import OPEN_IT, RECORD, SUGGEST, Decided, Decisions, decide, facts_of_row, was_split
-from incidents.errors import Refused
-from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, SELF_CLEARED, next_state
+from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, SELF_CLEARED
 from incidents.policykeys import LIVE as LIVE_MODE
 from incidents.policykeys import SHADOW
 from incidents.promises import Bell, Wanted, make
 from incidents.silences import InForce
-from incidents.words import because
 
 t = tables
 NOTE = update(t.alert).where(t.alert.c.id == bindparam("b_id"))
@@ -258,51 +252,7 @@ def _raise_if_worse(
         store.write(session, incident.id, "severity.proposed", now=now, source="alert", **facts)
         return []
     store.write(session, incident.id, "severity.raised.alert", now=now, source="alert", **facts)
-    return set_severity(session, incident, worst, by="", severity_by="mapping", book=book, now=now)
-
-
-def set_severity(
-    session: Connection, incident: Row[Any], severity: str, *, by: str, severity_by: str, book: Book, now: datetime
-) -> list[Bell]:
-    """Change the severity. A raise pages only the difference and asks the holder; a lowering un-tells nobody (R51)."""
-    before = incident.severity
-    rules = store.rules_of(incident)
-    raised = rules.rank(severity) < rules.rank(before)
-    incident = store.change_incident(session, incident, severity=severity, severity_by=severity_by)
-    bells: list[Bell] = []
-    waits = cascades.is_waiting(session, incident)
-    if raised and waits:
-        store.write(session, incident.id, "cascade.raised", now=now)
-        bells += cascades.stand_alone(session, incident, book=book, now=now)
-        incident = store.find_incident(session, incident.id)
-    elif raised:
-        bells += regrade.raise_hearing(session, incident, book=book, now=now)
-    elif not waits:
-        bells += regrade.lower_hearing(session, incident, book=book, now=now)
-    goes_on = incident.status in OPEN and not (waits and incident.taken_by is None)
-    escalates = goes_on and incident.taken_by is None
-    if escalates:
-        bells += regrade.replan_escalation(session, incident, raised=raised, now=now)
-    bells += _tell_of_change(session, incident, by, raised=raised, now=now)
-    if not goes_on:
-        return bells
-    if escalates:
-        return bells + holding.renew(session, incident, now=now)
-    if raised and incident.taken_by != by:
-        name = paging.person_name(book, incident.taken_by)
-        store.write(session, incident.id, "still_on_it.raised", now=now, person=name)
-        return bells + asking.ask_holder(session, incident, now=now)
-    return bells + asking.ask_if_nobody_does(session, incident, now=now)
-
-
-def _tell_of_change(session: Connection, incident: Row[Any], by: str, *, raised: bool, now: datetime) -> list[Bell]:
-    """Everyone who was asked or told hears of the new severity, but for whom a message asks anew, or a step pages."""
-    messages = store.due_promises(session, incident.id, ("page", "tell"))
-    asked_anew = {row.target for row in messages if row.due_at <= now and not row.held}
-    asked_anew |= regrade.paged_by_the_past(session, incident, now=now)
-    holder = {incident.taken_by} if raised and incident.taken_by is not None else set()  # asked whether still on it
-    n, why = f"severity-{incident.version}", "raised" if raised else "lowered"
-    return paging.tell_all(session, incident, n=n, why=why, now=now, but=[by, *asked_anew, *holder])
+    return grading.set_severity(session, incident, worst, by="", severity_by="mapping", book=book, now=now)
 
 
 def reopen_by_signal(
@@ -310,45 +260,7 @@ def reopen_by_signal(
 ) -> list[Bell]:
     """It fires again: the same incident, a new round, nobody has it, no wait."""
     _note_decision(session, members, incident_id=incident.id, joined=f"It reopened {incident.name}.")
-    return reopen(session, incident, code="reopened", by=store.MACHINE, via="alert", book=book, now=now)
-
-
-def reopen(
-    session: Connection,
-    incident: Row[Any],
-    *,
-    code: str,
-    by: str,
-    via: str,
-    reason: str = "",
-    book: Book,
-    now: datetime,
-) -> list[Bell]:
-    """Back to active, in a new round with fresh hearing. The milestones of the ended rounds stay on the timeline."""
-    status = next_state(incident.status, "reopen", closed_reason=incident.closed_reason)
-    before = incident
-    live = store.live_by_key(session, incident.group_key)
-    if live is not None and live.id != incident.id:
-        raise Refused("reopen.live", f"{live.name} is open for the same cause. Nothing was changed. Work on that one.")
-    person = paging.person_name(book, by)
-    store.write(
-        session, incident.id, code, now=now, actor=by, source=via, person=person, round=incident.round + 1,
-        reason=because(reason),
-    )  # fmt: skip
-    incident = store.change_incident(
-        session, incident, status=status, cleared_at=None, stale_at=None, contained_at=None, impact_over_at=None,
-        resolved_at=None, stood_down_at=None, closed_at=None, closed_reason=None, needs_human=None,
-    )  # fmt: skip
-    bells = asking.new_round(session, incident, book=book, now=now)
-    incident = store.find_incident(session, incident.id)
-    if holding.is_flapping(session, incident):
-        store.write(session, incident.id, "reopened.flapping", now=now, count=incident.round)
-    alerts = store.alerts_of(session, incident.id, limit=1)
-    if alerts:
-        bells += make(
-            session, staleness.watch_for_silence(incident, opening.repeat_of(alerts[0], book), n=1, now=now), now=now
-        )
-    return bells + showing.owe(session, before, via=via, book=book, now=now)
+    return reopening.reopen(session, incident, code="reopened", by=store.MACHINE, via="alert", book=book, now=now)
 
 
 # --- holding, repeating, resolving ---

@@ -14,6 +14,7 @@ from incidents import (
     auditlog,
     cascades,
     containment,
+    grading,
     hats,
     joining,
     lifecycle,
@@ -21,7 +22,7 @@ from incidents import (
     noting,
     paging,
     permissions,
-    response,
+    reopening,
     showing,
     store,
     tables,
@@ -203,7 +204,7 @@ def _resolve(press: Press) -> list[Bell]:
 
 
 def _reopen(press: Press) -> list[Bell]:
-    return response.reopen(
+    return reopening.reopen(
         press.session, press.incident, code="reopened.person", **press.who, reason=press.text("reason"),
         book=press.book, now=press.now,
     )  # fmt: skip
@@ -224,7 +225,7 @@ def _severity(press: Press) -> list[Bell]:
         press.session, press.incident.id, code, now=press.now, actor=press.by.person, source=press.by.via,
         hat=press.hat, person=press.by.name, before=before, after=wanted, reason=because(press.text("reason")),
     )  # fmt: skip
-    return response.set_severity(
+    return grading.set_severity(
         press.session, press.incident, wanted, by=press.by.person, severity_by="person", book=press.book, now=press.now
     )
 

@@ -10,10 +10,15 @@ THREE = CAST.replace("oncall: [ada, ben]", "oncall: [ada, ben, dee]").replace(
 CRITICAL = {"alertname": "QueueStuck", "service": "mail", "severity": "critical"}  # P1 by mapping: waits 60 s
 
 
-def test_a_colleague_who_was_only_told_declines_and_nobody_is_paged_for_it(desk: Desk) -> None:
+def a_minute_in(desk: Desk) -> None:
+    """It fires, the first are paged and the others told, and a minute passes."""
     desk.alertmanager_says("firing")
     desk.forward(minutes=1)
     desk.news()
+
+
+def test_a_colleague_who_was_only_told_declines_and_nobody_is_paged_for_it(desk: Desk) -> None:
+    a_minute_in(desk)
 
     assert "page the next person now" not in desk.client.get(desk.links["ben"]).get_data(as_text=True)
     answer = desk.press("ben", "decline")
@@ -30,9 +35,7 @@ def test_a_colleague_who_was_only_told_declines_and_nobody_is_paged_for_it(desk:
 
 def test_who_declines_before_being_paged_gives_their_turn_to_the_next_of_the_audience(open_desk: OpenDesk) -> None:
     desk = open_desk(THREE)
-    desk.alertmanager_says("firing")
-    desk.forward(minutes=1)
-    desk.news()
+    a_minute_in(desk)
     desk.press("ben", "decline")
     desk.forward(minutes=2, seconds=59)
     assert desk.heard() == []
@@ -45,9 +48,7 @@ def test_who_declines_before_being_paged_gives_their_turn_to_the_next_of_the_aud
 
 def test_the_turn_that_was_given_on_comes_once_though_the_first_person_declines_too(open_desk: OpenDesk) -> None:
     desk = open_desk(THREE)
-    desk.alertmanager_says("firing")
-    desk.forward(minutes=1)
-    desk.news()
+    a_minute_in(desk)
     desk.press("ben", "decline")
     desk.press("ada", "decline")
     assert desk.heard() == [("page", "dee")]
@@ -60,9 +61,7 @@ def test_the_seen_of_a_colleague_who_was_only_told_gives_their_turn_to_the_next_
     open_desk: OpenDesk,
 ) -> None:
     desk = open_desk(THREE)
-    desk.alertmanager_says("firing")
-    desk.forward(minutes=1)
-    desk.news()
+    a_minute_in(desk)
 
     desk.press("ben", "seen")
     desk.forward(minutes=2, seconds=59)
@@ -73,9 +72,7 @@ def test_the_seen_of_a_colleague_who_was_only_told_gives_their_turn_to_the_next_
 
 
 def test_the_seen_of_a_colleague_who_was_only_told_keeps_their_turn_where_nobody_is_next(desk: Desk) -> None:
-    desk.alertmanager_says("firing")
-    desk.forward(minutes=1)
-    desk.news()
+    a_minute_in(desk)
 
     desk.press("ben", "seen")
     desk.press("ben", "seen")
@@ -133,9 +130,7 @@ def test_who_has_seen_it_before_the_pages_of_everyone_leave_is_not_paged_for_it(
 
 
 def test_who_is_brought_in_by_the_path_is_not_paged_again_in_their_turn(desk: Desk) -> None:
-    desk.alertmanager_says("firing")
-    desk.forward(minutes=1)
-    desk.news()
+    a_minute_in(desk)
     desk.press("cy", "decline")
     assert desk.heard() == [("page", "ben")]
 

@@ -126,6 +126,9 @@ def _due(session: Connection, now: datetime) -> Iterator[Sample]:
         count, age = overdue.get(lane, (0, 0.0))
         yield Sample("firedoor_promises_overdue", count, {"lane": lane}, about="Promises that are due and not claimed.")
         yield Sample("firedoor_promises_overdue_oldest_seconds", age, {"lane": lane}, about="How late the oldest is.")
+    tried = select(func.min(p.due_at)).where(is_due, p.kind == "page", p.attempts > 0)
+    about = "How long the oldest page that was tried and has not left has been due."
+    yield Sample("firedoor_pages_unsent_oldest_seconds", _seconds(session.execute(tried).scalar(), now), about=about)
 
 
 def _promises(session: Connection, now: datetime) -> Iterator[Sample]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 import migrations
 from firedoor.settings import Settings
@@ -23,7 +24,7 @@ from incidents import holdmode, tables
 from incidents.book import Book
 from incidents.errors import FiredoorError
 from ports.clock import SystemClock
-from ports.database import Database, Work
+from ports.database import Database, StoreDown, Work
 
 log = structlog.get_logger()
 
@@ -193,26 +194,43 @@ def _stopped(settings: Settings) -> Iterator[None]:
 
 
 def _see_that_nothing_works(settings: Settings, now: datetime) -> None:
-    """Processes that run alone hold no lock, and say in the database that they work."""
-    if migrations.current(settings.database_url) is None:
-        return
-    database = Database(settings.database_url, SystemClock(), pool_size=1)
-    with contextlib.closing(database), database.read() as work:
-        lately = tables.part.c.worked_at > now - SILENT
-        at_work = work.session.execute(select(tables.part.c.name).where(lately)).scalars().all()
+    """Processes that run alone hold no lock, and say in the database that they work.
+
+    Nobody works with one that is damaged: that is what a copy is put back for.
+    """
+    try:
+        if migrations.current(settings.database_url) is None:
+            return
+        database = Database(settings.database_url, SystemClock(), pool_size=1)
+        with contextlib.closing(database), database.read() as work:
+            lately = tables.part.c.worked_at > now - SILENT
+            at_work = work.session.execute(select(tables.part.c.name).where(lately)).scalars().all()
+    except (DBAPIError, StoreDown) as error:
+        if _is_damaged(error):
+            return
+        raise NotDone(
+            f"The present database can't be looked at ({str(error).splitlines()[0]}). Nothing was changed: stop what "
+            "uses it, or move the file away."
+        ) from error
     if at_work:
         raise NotDone(f"{', '.join(sorted(at_work))} worked just now. Nothing was changed: stop it first.")
+
+
+def _is_damaged(error: Exception) -> bool:
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF  # the rest of it says where
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _keep_present(target: Path, now: datetime) -> Path | None:
     if not target.exists():
         return None
     kept = target.with_name(f"{target.name}.replaced-{now:%Y%m%dT%H%M%S}")
-    with contextlib.closing(sqlite3.connect(target)) as present:
+    with contextlib.closing(sqlite3.connect(target)) as present, contextlib.suppress(sqlite3.DatabaseError):
         present.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what its -wal holds comes with it
     os.replace(target, kept)
-    for beside in ("-wal", "-shm"):
-        target.with_name(target.name + beside).unlink(missing_ok=True)
+    for beside in ("-wal", "-shm"):  # left where it is damaged: whoever mends it needs them
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(target.with_name(target.name + beside), kept.with_name(kept.name + beside))
     return kept
 
 

@@ -128,7 +128,7 @@ def step(incident: str, n: int, as_json: bool, **fields: Any) -> None:
 
 @click.command("declare")
 @click.argument("title")
-@click.option("--severity", required=True, help="P0 to P4, as the policy has them.")
+@click.option("--severity", required=True, help="P0 to P3, or as the policy has them.")
 @click.option("--service", help="A service of the policy.")
 @click.option("--summary", help="What is known so far.")
 @AS_JSON

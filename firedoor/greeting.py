@@ -98,10 +98,11 @@ def snippet(public_url: str, token: str) -> str:
 def second_receiver(settings: Settings) -> str:
     """By mail, which is there everywhere; any receiver does that does not pass through Firedoor."""
     server = read_url(settings.smtp_url or "smtp://mail.example.com:587")  # the port is the one that pages use
+    host = f"[{server.host}]" if ":" in server.host else server.host
     told = [
         f"to: {settings.mail_to or 'you@example.com'}",
         f"from: {settings.mail_from}",
-        f"smarthost: {server.host}:{server.port}",
+        f"smarthost: '{host}:{server.port}'",
     ]
     if server.user:
         told += [f"auth_username: {server.user}", "auth_password: the password of FIREDOOR_SMTP_URL"]

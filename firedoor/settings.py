@@ -126,6 +126,11 @@ class Settings:
             return secretfiles.read(path)
         return self.mail_from if name == "FIREDOOR_MAIL_FROM" else None  # the one with a default that a policy asks for
 
+    def file_behind(self, reference: str) -> Path | None:
+        """The file that `env:NAME` or `file:PATH` of a policy is read from; None where it is no file."""
+        kind, _, name = reference.partition(":")
+        return Path(name) if kind == "file" else secretfiles.file_of(self.environ, name) if kind == "env" else None
+
     @property
     def local_url(self) -> str:
         """The web process, asked from this machine."""

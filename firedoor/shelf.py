@@ -1,10 +1,10 @@
-"""Reads the policy file and the folder of runbooks into the book in force, and reads them again when they change."""
+"""Reads policy and runbooks into the book in force, and again when they or the secrets they refer to change."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Shelf:
         self.faults: list[Fault] = []  # of the newest reading: what is refused, and runbooks that are not armed
         self.refused: list[Fault] = []  # of these: files whose version before stays in force
         self._good: dict[str, Runbook] = {}  # the last good version of each runbook
+        self._named: dict[Path, Seen] = {}  # the files that the policy refers to, as they were when they were read
         self._lock = threading.Lock()
         self._looked_at = self.clock.monotonic()
         self._seen = self._look()
@@ -61,7 +62,7 @@ class Shelf:
 
     def _read_if_changed(self) -> None:
         seen = self._look()
-        if seen == self._seen:
+        if seen == self._seen and all(_seen([path]) == was for path, was in self._named.items()):
             return
         self._seen = seen
         try:
@@ -74,7 +75,7 @@ class Shelf:
 
     def _look(self) -> Seen:
         paths = [*self._runbook_files(), *([self.settings.policy_path] if self.settings.policy_path else [])]
-        return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path in paths for stat in _stat(path))
+        return _seen(paths)
 
     def _read(self) -> Book:
         policy = self._read_policy()
@@ -97,12 +98,19 @@ class Shelf:
     def _read_policy(self) -> Policy:
         path = self.settings.policy_path
         if path is None:
-            return load_policy(None, "the shipped policy", lookup=self.settings.lookup)
+            return load_policy(None, "the shipped policy", lookup=self._look_up)
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise FaultsFound([_unreadable(path, error)]) from error
-        return load_policy(text, str(path), lookup=self.settings.lookup)
+        return load_policy(text, str(path), lookup=self._look_up)
+
+    def _look_up(self, reference: str) -> str | None:
+        """What the policy refers to. A file of it is known by how it was before it was read."""
+        path = self.settings.file_behind(reference)
+        if path is not None:
+            self._named[path] = _seen([path])
+        return self.settings.lookup(reference)
 
     def _read_runbooks(self, policy: Policy) -> tuple[list[Runbook], list[Fault], list[Fault]]:
         """Every runbook that can be read, the faults of those kept as they were, and of those that can't be read.
@@ -136,6 +144,10 @@ def _with_names_of(policy: Policy, runbook: Runbook) -> Runbook:
     """With the faults that only the policy shows: by a severity or a role that it does not know, nobody is paged."""
     wrong = names_to_page_by(runbook, policy.roles_known, policy.severities)
     return replace(runbook, faults=(*runbook.faults, *wrong))
+
+
+def _seen(paths: Iterable[Path]) -> Seen:
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path in paths for stat in _stat(path))
 
 
 def _stat(path: Path) -> Iterator[os.stat_result]:

@@ -24,7 +24,7 @@ from incidents.policyvalues import (
 from incidents.units import NotAccepted, Whole, YesNo
 
 Mode = Literal["live", "shadow"]
-LIVE: Final = "live"
+LIVE_MODE: Final = "live"
 SHADOW: Final = "shadow"
 Decide = Literal["open", "suggest", "record"]
 Purpose = Literal["page", "tell"]
@@ -195,7 +195,9 @@ class Source(Key):
     severity_from: str = Field(default="severity", description="The label that says how bad it is.")
     mode: Mode = Field(default="live", description="In `shadow` everything happens except sending.")
     url: str | None = Field(default=None, description="Its API, to ask after alerts that went quiet.")
-    repeat_interval: Span | None = Field(default=None, description="How often it repeats a firing alert.")
+    repeat_interval: Span | None = Field(
+        default=None, description="How often it repeats a firing alert; 1h where left out."
+    )
     enabled: YesNo = Field(default=True, description="Whether deliveries are taken.")
     environments: tuple[str, ...] = Field(
         default=(), description="For `deploys`: the ones that count, if others than the sender's production do."

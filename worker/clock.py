@@ -25,7 +25,7 @@ from incidents.tables import counter, inbox, part, promise
 from ports.clock import Clock
 from ports.database import Database, StoreDown, Work
 from worker.keeping import Keeper
-from worker.parts import Part
+from worker.parts import Part, forget_gone
 from worker.taking import IS_NEW, Taker
 
 log = structlog.get_logger("worker.clock")
@@ -195,8 +195,10 @@ class Ticker:
             self._hand_over("act", lambda: self.keeper.drain("act"))
 
     def _take_in_and_page(self) -> None:
-        self.taker.drain()
-        self.keeper.drain("page")
+        try:
+            self.taker.drain()
+        finally:  # a delivery that can't be taken in keeps no page from leaving
+            self.keeper.drain("page")
 
     def _hand_over(self, name: str, what: Callable[[], Any]) -> None:
         if self._stand_in is None:
@@ -233,6 +235,7 @@ class Ticker:
         try:
             with self.database.work(wait=STORE_WAIT) as work:
                 gone = heartbeats.forget_old_calls(work.session, now=work.now)
+                forget_gone(work.session, now=work.now)
         except StoreDown:
             raise
         except Exception:

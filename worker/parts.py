@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from ports.database import Database, StoreDown
 log = structlog.get_logger("worker.parts")
 
 EVERY = 5.0  # seconds
+GONE_FOR = timedelta(days=30)  # each start of a process is a row of its own
 
 
 class Part:
@@ -42,14 +44,14 @@ class Part:
         except StoreDown as error:
             log.warning("store.down", what=str(error))
 
-    def gone(self) -> None:
-        """An orderly end: nobody has to ask after us."""
-        with self._database.work() as work:
-            work.session.execute(delete(tables.part).where(tables.part.c.name == self._name))
-
     def _write(self, session: Connection, now: Any, facts: dict[str, Any]) -> None:
         insert = postgresql.insert if session.dialect.name == "postgresql" else sqlite.insert
         row = {"kind": self._kind, "started_at": self._started_at, "worked_at": now, "facts": facts}
         statement = insert(tables.part).values(name=self._name, **row)
         changed = {"worked_at": now, "facts": facts}
         session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+
+
+def forget_gone(session: Connection, *, now: datetime) -> None:
+    """Forget the processes that ended long ago."""
+    session.execute(delete(tables.part).where(tables.part.c.worked_at < now - GONE_FOR))

@@ -22,7 +22,8 @@ def test_every_setting_has_its_line_in_operating(variable: object) -> None:
 
 def test_operating_names_no_setting_that_does_not_exist() -> None:
     known = {variable.name for variable in VARIABLES}
-    examples = {"FIREDOOR_EU_WEST_TOKEN", "FIREDOOR_SENTRY_SECRET", "FIREDOOR_SENTRY_SECRET_PREVIOUS"}
+    senders = ("EU_WEST_TOKEN", "SENTRY_SECRET", "ALERTMANAGER_TOKEN")
+    examples = {f"FIREDOOR_{name}{which}" for name in senders for which in ("", "_PREVIOUS")}
 
     named = set(re.findall(r"FIREDOOR_[A-Z_<>]+[A-Z>]", OPERATING))
 

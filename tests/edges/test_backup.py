@@ -275,6 +275,46 @@ def test_the_replaced_database_is_kept_and_an_old_copy_starts_in_hold_mode(home:
     assert migrations.current(home.settings.database_url) == migrations.newest()
 
 
+def scribbled_over(file: Path) -> None:
+    file.write_bytes(b"not a database at all " * 500)
+
+
+def with_a_torn_page(file: Path) -> None:
+    with file.open("r+b") as torn:
+        torn.seek(100)
+        torn.write(b"\xff" * 3000)
+
+
+@pytest.mark.parametrize("damage", [scribbled_over, with_a_torn_page])
+def test_a_copy_is_put_back_in_the_place_of_a_damaged_database_which_is_kept(
+    home: Home, damage: Callable[[Path], None]
+) -> None:
+    home.worked(timedelta(hours=1))
+    home("db", "backup", "copy.db")
+    damage(home.file)
+    damaged = home.file.read_bytes()
+
+    home("db", "restore", "copy.db")
+
+    (kept,) = home.file.parent.glob("firedoor.db.replaced-*[0-9]")
+    assert kept.read_bytes() == damaged
+    assert migrations.current(home.settings.database_url) == migrations.newest()
+    assert rows(home.file, "PRAGMA quick_check") == [("ok",)]
+
+
+def test_a_database_that_somebody_else_holds_is_not_replaced(home: Home) -> None:
+    home("db", "backup", "copy.db")
+    before = home.file.stat().st_ino
+
+    with contextlib.closing(sqlite3.connect(home.file)) as holding:
+        holding.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holding.execute("BEGIN EXCLUSIVE")
+        told = " ".join(home("db", "restore", "copy.db", code=1).stderr.split())
+
+    assert "Nothing was changed: stop what uses it" in told
+    assert home.file.stat().st_ino == before
+
+
 @pytest.mark.parametrize(("lacks", "holds"), [(timedelta(seconds=20), False), (timedelta(hours=1), True)])
 def test_a_copy_that_somebody_put_there_by_hand_is_noticed_at_the_next_start(
     home: Home, lacks: timedelta, holds: bool

@@ -26,6 +26,7 @@ WELL = {
     'firedoor_part_age_seconds{kind="clock"}': "1x40",
     'firedoor_counter_total{name="page.failed"}': "0x40",
     'firedoor_promises_overdue_oldest_seconds{lane="page"}': "0x40",
+    "firedoor_pages_unsent_oldest_seconds": "0x40",
     "firedoor_canary_age_seconds": "100x40",
 }
 CASES = {
@@ -38,6 +39,20 @@ CASES = {
     "there is no clock": ({'firedoor_part_age_seconds{kind="clock"}': "_x40"}, ["FiredoorClockStalled"]),
     "a page failed for good": ({'firedoor_counter_total{name="page.failed"}': "0 0 1x38"}, ["FiredoorPagesFailing"]),
     "pages wait": ({'firedoor_promises_overdue_oldest_seconds{lane="page"}': "70x40"}, ["FiredoorPagesFailing"]),
+    "a provider takes no page": (
+        {"firedoor_pages_unsent_oldest_seconds": "0 130 145 0 175 190x35"},
+        ["FiredoorPagesFailing"],
+    ),
+    "the database is down": (
+        {
+            "firedoor_database_up": "0x40",
+            'firedoor_part_age_seconds{kind="clock"}': "_x40",
+            'firedoor_promises_overdue_oldest_seconds{lane="page"}': "_x40",
+            "firedoor_pages_unsent_oldest_seconds": "_x40",
+            "firedoor_canary_age_seconds": "_x40",
+        },
+        ["FiredoorDatabaseDown"],
+    ),
     "no canary left": ({"firedoor_canary_age_seconds": "610x40"}, ["FiredoorPagesFailing"]),
 }
 
@@ -88,19 +103,20 @@ def test_up_prints_a_second_receiver_that_does_not_pass_through_firedoor_and_the
 
     assert "receiver: beside-firedoor" in told
     assert "to: ada@example.com" in told
-    for rule in ("FiredoorDown", "FiredoorClockStalled", "FiredoorPagesFailing"):
+    for rule in ("FiredoorDown", "FiredoorClockStalled", "FiredoorDatabaseDown", "FiredoorPagesFailing"):
         assert f"alert: {rule}" in told
 
 
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("smtp://ada:s3cret@mail.example.com:2525", ["smarthost: mail.example.com:2525", "auth_username: ada"]),
-        ("smtp://localhost:25", ["smarthost: localhost:25", "require_tls: false"]),
-        ("smtp://mail.example.com", ["smarthost: mail.example.com:25"]),
-        ("smtp://ada:s3cret@mail.example.com", ["smarthost: mail.example.com:25", "auth_username: ada"]),
-        ("smtp://mail.example.com?starttls=yes", ["smarthost: mail.example.com:587"]),
-        ("smtps://mail.example.com", ["smarthost: mail.example.com:465"]),
+        ("smtp://ada:s3cret@mail.example.com:2525", ["smarthost: 'mail.example.com:2525'", "auth_username: ada"]),
+        ("smtp://localhost:25", ["smarthost: 'localhost:25'", "require_tls: false"]),
+        ("smtp://mail.example.com", ["smarthost: 'mail.example.com:25'"]),
+        ("smtp://ada:s3cret@mail.example.com", ["smarthost: 'mail.example.com:25'", "auth_username: ada"]),
+        ("smtp://mail.example.com?starttls=yes", ["smarthost: 'mail.example.com:587'"]),
+        ("smtps://mail.example.com", ["smarthost: 'mail.example.com:465'"]),
+        ("smtp://[2001:db8::25]:2525", ["smarthost: '[2001:db8::25]:2525'"]),
     ],
 )
 def test_the_second_receiver_is_printed_for_the_mail_server_without_its_password(url: str, told: list[str]) -> None:

@@ -56,6 +56,24 @@ def test_a_saved_policy_is_in_force_within_a_second(tmp_path: Path, clock: Setta
     assert shelf.current().policy.digest != first.policy.digest
 
 
+def test_a_secret_that_is_mended_in_its_file_counts_within_a_second(tmp_path: Path, clock: SettableClock) -> None:
+    secret = tmp_path / "ntfy_token"
+    told = settings(tmp_path)
+    channel = f"  phone: {{kind: ntfy, url: https://ntfy.example.com, token: 'file:{secret}'}}\n"
+    (tmp_path / "firedoor.yaml").write_text(f"version: 1\nchannels:\n{channel}")
+    shelf = Shelf(told, clock)
+    assert not shelf.current().policy.channels["phone"].is_ready
+
+    for value in ("wrong", "mended"):
+        secret.write_text(f"{value}\n")
+        clock.forward(timedelta(seconds=1))
+        assert shelf.current().policy.channel_settings()["phone"]["token"] == value
+
+    read_once = shelf.current()
+    clock.forward(timedelta(seconds=1))
+    assert shelf.current() is read_once
+
+
 @pytest.mark.expects_errors("book.refused")
 def test_a_policy_saved_with_a_fault_leaves_the_last_good_one_in_force(tmp_path: Path, clock: SettableClock) -> None:
     shelf = Shelf(settings(tmp_path), clock)

@@ -19,7 +19,7 @@ from sqlalchemy import func, insert, select
 from incidents.promises import Bell
 from incidents.tables import counter, heartbeat, inbox, part
 from ports.clock import SettableClock, Steady, SystemClock
-from ports.database import Database
+from ports.database import Database, StoreDown
 from ports.doorbell import Doorbell
 from tests.fixtures.waiting import eventually
 from tests.races.engine import Engine, Ledger, child, fresh, make, reap, states
@@ -42,7 +42,8 @@ class Bells:
         return self.answers
 
 
-def ticker_of(engine: Engine, bells: Any, **more: Any) -> Ticker:
+def ticker_of(engine: Engine, bells: Any, *, fault: Exception | None = None, **more: Any) -> Ticker:
+    """A clock that takes in whatever comes, or is stopped in it by a fault."""
     keeper = engine.keeper()
     sources = {
         "lab": Source("lab", lambda source, body, headers: [SimpleNamespace(fingerprint="lab", word=body.decode())])
@@ -52,6 +53,8 @@ def ticker_of(engine: Engine, bells: Any, **more: Any) -> Ticker:
     )
 
     def take(session: Any, *, deliveries: list[Any], **_: Any) -> list[Any]:
+        if fault is not None:
+            raise fault
         words = [alert.word for delivery in deliveries for alert in delivery.alerts]
         engine.ledger.write(f"took {words[0]}")
         return words
@@ -132,6 +135,9 @@ def test_it_keeps_house_a_little_a_pass_until_nothing_is_left(
         work.session.execute(insert(heartbeat).values(name="backup"))
         row = {"received_at": work.now, "headers": {}, "body": b"", "state": "taken"}
         work.session.execute(insert(inbox), [{"source": "heartbeat/backup", **row} for _ in range(3)])
+        ended = {"kind": "worker", "started_at": work.now, "facts": {}}
+        for name, ago in (("long-gone", timedelta(days=25)), ("gone", timedelta(0))):
+            work.session.execute(insert(part).values(name=name, worked_at=work.now - ago, **ended))
     clock.forward(timedelta(days=8))
     left = []
     for _ in range(3):
@@ -141,6 +147,10 @@ def test_it_keeps_house_a_little_a_pass_until_nothing_is_left(
 
     assert left == [1, 0, 0]
     assert ticker._house_at > time.monotonic(), "then it rests"
+    with engine.database.read() as work:
+        known = set(work.session.execute(select(part.c.name)).scalars())
+    assert "gone" in known
+    assert "long-gone" not in known
 
 
 def test_without_redis_it_takes_in_pages_and_acts_by_itself(ticker: Ticker, bells: Bells, engine: Engine) -> None:
@@ -153,6 +163,19 @@ def test_without_redis_it_takes_in_pages_and_acts_by_itself(ticker: Ticker, bell
     assert sorted(engine.ledger.lines) == ["a#1", "act#1", "took x"]
     assert states(engine.database) == {"a": "kept", "act": "kept"}
     assert bells.rung == []
+
+
+def test_a_delivery_that_can_not_be_taken_in_keeps_no_page_from_leaving(engine: Engine, bells: Bells) -> None:
+    ticker = ticker_of(engine, bells, fault=StoreDown("this one statement takes too long"))
+    bells.answers = False
+    receive(engine.database, b"x")
+    make(engine.database, "a")
+
+    with pytest.raises(StoreDown):
+        ticker.tick()
+
+    assert engine.ledger.lines == ["a#1"]
+    ticker.keeper.close()
 
 
 def test_it_pages_by_itself_when_redis_answers_and_nobody_works(

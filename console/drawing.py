@@ -60,7 +60,7 @@ def swimlanes(shown: Mapping[str, Any], *, theme: str, size: str, zone: tzinfo) 
     return {
         "c": COLOURS[theme],
         "width": width,
-        "height": bars_top + len(bars) * per + 34,
+        "height": bars_top + len(bars) * per + 48,
         "left": left,
         "right": width - 16,
         "top": TOP,

@@ -30,7 +30,7 @@ def unwell(troubles: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> dict[
     A note of the policy is no fault of a part; but where it says that pages go to the log, not all is well.
     """
     if not troubles:
-        words = f"Parts are well, {len(notes)} note{'s' if len(notes) > 1 else ''} on the policy"
+        words = f"{len(notes)} warning{'s' if len(notes) > 1 else ''}: look at the policy"
         return {"grave": False, "words": words, "url": "/policy"} if notes else None
     first, more = troubles[0]["what"], len(troubles) - 1
     words = f"{first} is not well" + (f", and {more} more" if more else "")

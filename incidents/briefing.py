@@ -92,9 +92,9 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
             "since": iso(incident.began_at),
             "who_knows": [one["label"] for one in heard if one["state"] == "heard"],
         },
-        "next": nextaction.next_action(session, incident, steps, book=book, now=now),
+        "next": nextaction.next_action(session, incident, steps, book=book),
         "deadlines": deadlines(session, incident, book=book, now=now),
-        "verbs": _verbs(incident, roles),
+        "verbs": _verbs(incident),
         "links": {
             "self": f"/api/v1/incidents/{incident.name}",
             "timeline": f"/api/v1/incidents/{incident.name}/timeline",
@@ -374,11 +374,16 @@ def deadline_words(row: Row[Any], book: Book) -> str:
     if row.kind == "still_on_it":
         return f"{who} is asked “still on it?”" if row.facts["phase"] == "ask" else f"{who}'s acknowledgement lapses"
     if row.kind == "tell":
-        return f"{who} is told on behalf of the commander" if row.facts.get("why") == "draft" else ""
+        roles = " and ".join(paging.label(book, one) for one in row.facts.get("audiences", []))
+        return (
+            f"{who}{f' ({roles})' if roles else ''} is told on behalf of the commander"
+            if row.facts.get("why") == "draft"
+            else ""
+        )
     return f"pages {who}"
 
 
-def _verbs(incident: Row[Any], roles: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def _verbs(incident: Row[Any]) -> dict[str, dict[str, Any]]:
     """Which verbs make sense now, and why the others don't. Who may press is asked when somebody presses."""
     found = {}
     for name in VERBS:

@@ -94,7 +94,9 @@ def message_facts(
         "who_was_on_it": _who_was_on_it(session, incident, book) if why == "stand_down" else [],
         "cleared_at": iso(incident.cleared_at),
         "next_update": _next_update(incident, now),
-        "what_next": "A postmortem is due; its owner hears of it." if why == "stand_down" else "",
+        "what_next": "A postmortem is due: what happened, and what to change so that it does not happen again."
+        if why == "stand_down"
+        else "",
         "happened": _happened(why, incident, row),
         "part_of": part_of(session, incident),
         "answers": _answers(row, incident, hearing),

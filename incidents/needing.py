@@ -12,7 +12,7 @@ from incidents import briefing, hats, hearing, holdmode, lifecycle, paging, tabl
 from incidents.book import Book
 from incidents.decision import SUGGEST
 from incidents.errors import Fault
-from incidents.policykeys import LIVE
+from incidents.policykeys import LIVE_MODE
 from incidents.units import iso, spoken
 from incidents.words import names
 
@@ -40,7 +40,9 @@ Need = dict[str, Any]
 def open_now(session: Connection, *, book: Book) -> dict[str, Any]:
     """How many incidents are open and the worst severity among them; "" while there is none. Shadow does not count."""
     i = t.incident.c
-    counted = select(i.severity, func.count()).where(i.status.in_(lifecycle.LIVE), i.mode == LIVE).group_by(i.severity)
+    counted = (
+        select(i.severity, func.count()).where(i.status.in_(lifecycle.LIVE), i.mode == LIVE_MODE).group_by(i.severity)
+    )
     found = {row[0]: row[1] for row in session.execute(counted)}
     return {"count": sum(found.values()), "worst": book.policy.worst(found) if found else ""}
 
@@ -74,7 +76,7 @@ def _of_firedoor(session: Connection, refused: Sequence[Fault]) -> Iterator[Need
     count, oldest = unreadable(session)
     if count:
         what = f"{count} deliver{'ies' if count > 1 else 'y'} could not be read"
-        yield _need("unread", what, "Look at why, then replay.", "/inbox", since=oldest)
+        yield _need("unread", what, "Look at why, then take it in again.", "/inbox", since=oldest)
 
 
 def unreadable(session: Connection) -> tuple[int, datetime | None]:
@@ -90,11 +92,14 @@ def unreadable(session: Connection) -> tuple[int, datetime | None]:
 def _of_incidents(session: Connection, book: Book, now: datetime) -> Iterator[Need]:
     i = t.incident
     live = session.execute(
-        select(i).where(i.c.status.in_(lifecycle.LIVE), i.c.mode == LIVE).order_by(i.c.severity, i.c.id).limit(MOST)
+        select(i)
+        .where(i.c.status.in_(lifecycle.LIVE), i.c.mode == LIVE_MODE)
+        .order_by(i.c.severity, i.c.id)
+        .limit(MOST)
     ).all()
     over = session.execute(
         select(i)
-        .where(i.c.needs_human.is_not(None), i.c.status == lifecycle.CLOSED, i.c.mode == LIVE)
+        .where(i.c.needs_human.is_not(None), i.c.status == lifecycle.CLOSED, i.c.mode == LIVE_MODE)
         .where(i.c.closed_reason == lifecycle.SELF_CLEARED)
         .order_by(i.c.id.desc())
         .limit(MOST)

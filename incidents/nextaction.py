@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -12,10 +11,10 @@ from incidents import containment, lifecycle, paging, store
 from incidents.book import Book
 from incidents.units import iso
 
+POSTMORTEM = "Nobody is on it any more. The timeline and the picture say what happened; what is left is what to change."
 
-def next_action(
-    session: Connection, incident: Row[Any], steps: Sequence[Row[Any]], *, book: Book, now: datetime
-) -> dict[str, Any]:
+
+def next_action(session: Connection, incident: Row[Any], steps: Sequence[Row[Any]], *, book: Book) -> dict[str, Any]:
     """The one thing to do next, why, and the verb that does it (U11)."""
     if incident.status == lifecycle.ACTIVE and incident.taken_by is None:
         paged = _next_page(session, incident, book=book)
@@ -33,7 +32,7 @@ def next_action(
             "Stand the team down", "Everyone who was asked or told is waiting to hear that it is over.", "stand_down"
         )
     if incident.status == lifecycle.STOOD_DOWN:
-        return _act("Write the postmortem", "Nobody is on it any more; what is left is what to change.", None)
+        return _act("Write the postmortem", POSTMORTEM, None)
     if lifecycle.asks_after_its_end(incident):
         why = f"It is over and still asks: {incident.needs_human}. The note ends that."
         return _act("Say in a note what was mended", why, None)

@@ -46,7 +46,8 @@ class Resolving:
         resolved = channel.model_copy(update=update)
         if not resolved.is_ready:
             self.unset[name] = "; ".join(reasons) or "its settings are empty"
-            self.notes.append(f"{name} is not set up ({self.unset[name]}): pages go to the {LOG} channel.")
+            instead = f"its pages are only written to the {LOG} channel, which wakes nobody"
+            self.notes.append(f"{name} is not set up ({self.unset[name]}): {instead}.")
         return resolved
 
     def person(self, name: str, person: Person, channels: Mapping[str, Channel]) -> Person:

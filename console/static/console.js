@@ -46,6 +46,14 @@
     }
   }
   keepZone();
+  if (navigator.clipboard) document.documentElement.classList.add("copies"); // only over https, or on this machine
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("[data-copy]");
+    if (!button) return;
+    navigator.clipboard.writeText(button.parentNode.previousElementSibling.textContent).then(function () {
+      button.textContent = "Copied";
+    }, function () { button.textContent = "Not copied: select it"; });
+  });
 
   // --- single keys: inert where somebody types, with a modifier, and where they are switched off ---
   // Which key does what is chosen under /preferences; the page says the keys in force, each with its words.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from html import unescape
 
 from tests.fixtures.desk import DATABASE_DOWN, P0_RUNBOOK, Desk, OpenDesk
@@ -79,7 +81,7 @@ def test_what_cleared_by_itself_lasted_until_it_cleared_and_looks_over(desk: Des
     assert desk.incident()["closed_reason"] == "self_cleared"
 
     shown = desk.client.get(desk.links["ada"]).get_data(as_text=True)
-    assert "<dd>2 min, since " in shown
+    assert re.search(r"<dd>2 min, <time[^>]*>14:37</time> to <time[^>]*>14:39Z</time>", shown)
     assert 'class="sev over"' in shown
     assert "edge P" not in shown
     desk.news()

@@ -18,7 +18,7 @@ from incidents.alerts import Alert
 from ports.identity import Provider
 from webhooks.beats import CALL
 from webhooks.deploys import DEPLOYS
-from webhooks.inbox import Door
+from webhooks.inbox import Hooks
 from webhooks.replies import replies
 from webhooks.sources import SOURCES, source_of
 
@@ -57,7 +57,7 @@ def create_app(house: House, watch: Watch | None = None) -> Flask:
         ),
     ):
         app.register_blueprint(blueprint)
-    app.wsgi_app = Door(  # type: ignore[method-assign]  # as Flask's documentation wraps it
+    app.wsgi_app = Hooks(  # type: ignore[method-assign]  # as Flask's documentation wraps it
         app.wsgi_app,
         database=database,
         sources=lambda: book().policy.hooks,

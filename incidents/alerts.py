@@ -35,7 +35,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a delivery changed of one stored alert: `fired`, `repeated`, `held`, `resolved` or `nothing`."""
+    """What a delivery changed of one stored alert: `fired`, `repeated`, `regraded`, `held`, `resolved` or `nothing`.
+
+    A regraded one fired all the time, and says another severity now.
+    """
 
     alert_id: int
     what: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, or_, select, update
 
 from incidents import asking, escalation, evidence, hearing, holding, paging, regrade, store, tables, takingback
 from incidents.book import Book
@@ -59,10 +60,10 @@ def acknowledge(session: Connection, incident: Row[Any], *, by: str, via: str, b
         store.give_role(session, incident.id, "commander", by, by=by, now=now)
         store.write(session, incident.id, "role", now=now, actor=by, source=via, person=name, role="commander")
     evidence.hear(session, incident, by, evidence="acknowledge", channel=via, book=book, now=now)
-    return _hand_over_to(session, incident, holder=by, now=now)
+    return _tell_who_has_it(session, incident, holder=by, now=now)
 
 
-def _hand_over_to(session: Connection, incident: Row[Any], *, holder: str, now: datetime) -> list[Bell]:
+def _tell_who_has_it(session: Connection, incident: Row[Any], *, holder: str, now: datetime) -> list[Bell]:
     """End escalation; turn what other audiences are owed by page into a tell that says who has it."""
     rows = store.hearing_rows(session, incident)
     own = {row.audience for row in rows if row.person == holder}
@@ -82,18 +83,7 @@ def _still_owed(session: Connection, incident: Row[Any], rows: Any, others: set[
     """Whom to tell who has it: the other audiences that have not heard, and everyone with an open page."""
     knows = {row.person for row in rows if row.evidence in ("acknowledge", "seen")}
     of_audiences = {row.person for row in rows if row.audience in others}
-    return sorted((of_audiences | _paged(session, incident)) - knows - {holder, ""})
-
-
-def _paged(session: Connection, incident: Row[Any]) -> set[str]:
-    """Whom a page of this round left for, or may be leaving for right now."""
-    p = t.promise
-    rows = session.execute(
-        select(p.c.target)
-        .where(p.c.incident_id == incident.id, p.c.round == incident.round)
-        .where(p.c.kind == "page", p.c.attempts > 0)
-    )
-    return {row.target for row in rows}
+    return sorted((of_audiences | paging.paged_people(session, incident)) - knows - {holder, ""})
 
 
 def _end_asking(session: Connection, incident: Row[Any], holder: str, *, now: datetime) -> None:
@@ -112,13 +102,13 @@ def _owe_a_tell(session: Connection, incident: Row[Any], audiences: set[str]) ->
     """Their open page is a tell from now on. What was sent before does not say who has it, so it proves nothing."""
     h = t.hearing
     session.execute(
-        h.update()
+        update(h)
         .where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience.in_(audiences))
         .where(or_(h.c.evidence.is_(None), h.c.evidence.not_in(("acknowledge", "seen"))))
         .values(how=hearing.TELL, asked_as=hearing.TELL, sent_at=None, delivered_at=None, heard_at=None, evidence=None)
     )
     session.execute(
-        h.update()
+        update(h)
         .where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience.in_(audiences))
         .values(how=hearing.TELL)
     )
@@ -160,7 +150,8 @@ def decline(
 ) -> Answered:
     """“Can't take it”: it counts for that person only, and the next person is paged at once.
 
-    The holder who says it gives the incident back: nobody has it, in a new round. Of who was only told it is noted.
+    The holder who says it gives the incident back: nobody has it, in a new round. Whoever was only told says it for
+    the record, and gives their turn on.
     """
     next_state(incident.status, "decline")
     name = paging.person_name(book, by)
@@ -188,9 +179,9 @@ def decline(
 
 
 def is_asked(session: Connection, incident: Row[Any], person: str) -> bool:
-    """Is it this person whom a page of this round is for, or was? Whoever is told beside somebody else is not asked."""
+    """Whether this person was paged in this round, or is to be. Whoever is told beside somebody else is not asked."""
     first = {row.person for row in store.hearing_rows(session, incident) if row.asked_as == hearing.PAGE}
-    asked = (first | _paged(session, incident)) - {""}
+    asked = (first | paging.paged_people(session, incident)) - {""}
     return person in asked or not asked
 
 
@@ -207,9 +198,10 @@ def _give_on(
     """
     rows = store.hearing_rows(session, incident)
     asked = {row.target for row in store.due_promises(session, incident.id, ("page",))}
-    not_again = _said_no(rows) | _paged(session, incident) | asked | {turn.target for turn in turns} | {""}
+    not_again = _said_no(rows) | paging.paged_people(session, incident) | asked | {turn.target for turn in turns} | {""}
     heard = evidence.heard_audiences(rows)
     served = {(row.person, row.audience) for row in rows if hearing.counts_as_heard(row)}
+    share = store.rules_of(incident).hearing.next_person_at
     owed: dict[str, tuple[datetime, list[str]]] = {}
     for turn in turns:
         for audience in turn.facts.get("audiences", ()):
@@ -217,10 +209,17 @@ def _give_on(
                 continue
             nexts = [row.person for row in rows if row.audience == audience and row.person not in not_again]
             person = next(iter(nexts), else_to)
-            at, audiences = owed.get(person, (turn.due_at, []))
-            owed[person] = (min(at, turn.due_at), list(dict.fromkeys([*audiences, audience])))
+            at = max([turn.due_at, *_turn_in(audience, rows, turn.target, share)])
+            sooner, audiences = owed.get(person, (at, []))
+            owed[person] = (min(at, sooner), list(dict.fromkeys([*audiences, audience])))
     owed.pop("", None)
     return make(session, [_member_page(incident, one, of, due_at=at) for one, (at, of) in owed.items()], now=now)
+
+
+def _turn_in(audience: str, rows: Iterable[Row[Any]], person: str, share: float) -> list[datetime]:
+    """When somebody who is not the first of an audience is paged for it: one page of theirs may serve others sooner."""
+    mine = [row for row in rows if (row.audience, row.person) == (audience, person)]
+    return [row.asked_at + (row.due_at - row.asked_at) * share for row in mine]
 
 
 def _said_no(rows: Iterable[Row[Any]]) -> set[str]:
@@ -232,7 +231,7 @@ def _page_next_of(
 ) -> list[Bell]:
     """Page the next person of each of these audiences now, rather than at their share of the minutes."""
     rows = store.hearing_rows(session, incident)
-    not_again = _said_no(rows) | paging.paged_people(session, incident, now=now) | {but, ""}
+    not_again = _said_no(rows) | paging.paged_people(session, incident, due_by=now) | {but, ""}
     bells: list[Bell] = []
     paged: list[str] = []
     for audience in sorted(audiences):
@@ -253,15 +252,18 @@ def page_member(session: Connection, incident: Row[Any], person: str, audience: 
     """Page a further person of an audience now: bring the planned page forward, or write it where none was planned."""
     h = t.hearing
     session.execute(
-        h.update()
+        update(h)
         .where(h.c.incident_id == incident.id, h.c.round == incident.round, h.c.audience == audience)
         .where(h.c.person == person, or_(h.c.evidence.is_(None), h.c.evidence != "seen"))
         .values(asked_as=hearing.PAGE)
     )
     for planned in store.due_promises(session, incident.id, ("page",)):
         if planned.target == person and audience in planned.facts.get("audiences", ()):
+            facts = {**planned.facts, paging.BROUGHT_IN: True}
+            session.execute(update(t.promise).where(t.promise.c.id == planned.id).values(facts=facts))
             return paging.hurry(session, planned.id, at=now, now=now) or [Bell("page", planned.id)]
-    return make(session, [_member_page(incident, person, [audience], due_at=now)], now=now)
+    wanted = _member_page(incident, person, [audience], due_at=now)
+    return make(session, [replace(wanted, facts={**wanted.facts, paging.BROUGHT_IN: True})], now=now)
 
 
 def _member_page(incident: Row[Any], person: str, audiences: list[str], *, due_at: datetime) -> Wanted:
@@ -296,7 +298,9 @@ def bring_forward(
     rules = store.rules_of(incident)
     own = incident.snapshot["runbook"]["escalation"]  # a person may bring in the runbook's people at a P3 too
     path = own or escalation.path_of(rules, incident.severity, own)
-    not_again = paging.paged_people(session, incident, now=now) | _said_no(store.hearing_rows(session, incident)) | {by}
+    not_again = (
+        paging.paged_people(session, incident, due_by=now) | _said_no(store.hearing_rows(session, incident)) | {by}
+    )
     role, people = escalation.next_target(path, store.roles_frozen(incident), not_again)
     if not people:
         return []
@@ -338,6 +342,3 @@ def escalate(
         )
     store.change_incident(session, incident)
     return bells
-
-
-# --- by itself, as time passes ---

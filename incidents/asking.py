@@ -119,6 +119,7 @@ def still_on_it_said(
 def hand_to(session: Connection, incident: Row[Any], person: str, *, now: datetime) -> list[Bell]:
     """Another person has it from now on, and is asked “still on it?” in turn. Nobody is paged by that."""
     incident = store.change_incident(session, incident, taken_by=person, taken_at=now)
+    paging.stop_ringing(session, incident, now=now)  # the phone that rings for whoever had it
     return keep_asking(session, incident, now=now)
 
 

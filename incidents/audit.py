@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, and_, or_, select
 from incidents import escalation, holding, modes, once, paging, silences, store, tables
 from incidents.book import Book
 from incidents.lifecycle import OPEN
-from incidents.policykeys import LIVE
+from incidents.policykeys import LIVE_MODE
 from incidents.promises import Bell
 
 t = tables
@@ -35,18 +35,18 @@ def audit(session: Connection, *, book: Book, now: datetime) -> list[Bell]:
     quiet = [code for code in book.policy.severities if not book.policy.escalation.paths.get(code)]
     silent = session.execute(
         select(i)
-        .where(i.c.status.in_(OPEN), i.c.taken_by.is_(None), i.c.needs_human.is_(None), i.c.mode == LIVE)
+        .where(i.c.status.in_(OPEN), i.c.taken_by.is_(None), i.c.needs_human.is_(None), i.c.mode == LIVE_MODE)
         .where(~waiting.exists(), or_(i.c.severity.not_in(quiet), ~listed.exists()))
         .order_by(i.c.id)
         .limit(50)
     ).all()
     bells: list[Bell] = []
     for one in silent:
-        bells += _repair(session, store.lock_incident(session, one.id), book=book, now=now)
+        bells += _repair(session, store.lock_incident(session, one.id), now=now)
     return bells
 
 
-def _repair(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
+def _repair(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
     if holding.is_held(session, incident):
         store.count(session, "audit.repaired")
         store.write(session, incident.id, "audit.repaired", now=now, repair="It is held, and closes if it stays clear.")

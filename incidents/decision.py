@@ -5,6 +5,7 @@ Pure over the book. A draft and the fallback never count as matched: no decision
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from incidents.alerts import HEARTBEAT
 from incidents.book import Book
 from incidents.conditions import Facts
 from incidents.policy import Mapped
-from incidents.policykeys import LIVE, SHADOW, Mode
+from incidents.policykeys import LIVE_MODE, SHADOW, Mode
 from incidents.runbooks import Runbook
 
+LONGEST_KEY = 1000  # characters; PostgreSQL refuses 2,704 bytes that it can't compress
 OPEN_IT, SUGGEST, RECORD, SILENCED = "open", "suggest", "record", "silenced"
 
 
@@ -36,7 +38,7 @@ class Decided:
     group_key: str
     is_heartbeat: bool = False  # not an alert of a sender: a job that did not call in
     lends: Runbook | None = None  # a runbook that matches and is not armed: it lends its steps and decides nothing
-    mode: Mode = LIVE
+    mode: Mode = LIVE_MODE
 
     @property
     def proposed(self) -> str | None:
@@ -163,14 +165,14 @@ def _why(why: str, runbook: Runbook | None, mapped: Mapped | None, facts: Facts)
 
 def split_key(incident: str, alerts: Sequence[int]) -> str:
     """The key of alerts that a person split off an incident: theirs alone."""
-    return json.dumps(["split", incident, *(str(one) for one in alerts)], separators=(",", ":"))
+    return _as_key(["split", incident, *(str(one) for one in alerts)])
 
 
 def was_split(key: str | None) -> bool:
     return bool(key) and str(key).startswith('["split",')
 
 
-def group_key(facts: Facts, runbook: Runbook | None, service: str | None, *, mode: Mode = LIVE) -> str:
+def group_key(facts: Facts, runbook: Runbook | None, service: str | None, *, mode: Mode = LIVE_MODE) -> str:
     """What belongs together: the runbook and its labels, or a heartbeat, or source + service + alertname (+ env)."""
     labels = facts.labels
     if runbook is not None:
@@ -183,4 +185,13 @@ def group_key(facts: Facts, runbook: Runbook | None, service: str | None, *, mod
             parts.append(labels["env"])
     if mode == SHADOW:  # a key of its own: what runs in shadow never stands in the way of what is live
         parts = [SHADOW, *parts]
-    return json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    return _as_key(parts)
+
+
+def _as_key(parts: Sequence[str]) -> str:
+    """One text, short enough for an index of every database: what a sender writes into a label has no end."""
+    key = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    if len(key) <= LONGEST_KEY:
+        return key
+    head = [part[:50] for part in parts[:3]]
+    return json.dumps([*head, hashlib.sha256(key.encode()).hexdigest()], ensure_ascii=True, separators=(",", ":"))

@@ -34,7 +34,7 @@ LINK_OF = select(t.person_token).where(t.person_token.c.promise_id == bindparam(
 def prepare_page(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
     """A page leaves only while somebody is still needed: not taken, not over, not held, this round."""
     incident = store.find_incident(session, row.incident_id)
-    needless = storms.is_owed(session, row, incident)
+    needless = storms.why_needless(session, row, incident, book)
     if needless is not None:
         return needless
     others = storms.carried_with(session, row, incident, book=book, now=now)

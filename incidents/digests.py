@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, or_, select, update
 from incidents import messages, paging, store, suggesting, tables, ways
 from incidents.book import Book
 from incidents.lifecycle import CLOSED, OPEN, SELF_CLEARED
-from incidents.policykeys import LIVE
+from incidents.policykeys import LIVE_MODE
 from incidents.promises import Bell, Outcome, Prepared, Skip
 
 t = tables
@@ -44,7 +44,7 @@ def _incidents(session: Connection, row: Row[Any], book: Book) -> Sequence[Row[A
     chosen = session.execute(
         select(i)
         .where(or_(i.c.id.in_(owed), i.c.needs_human.is_not(None) & or_(i.c.status.in_(OPEN), cleared_itself)))
-        .where(i.c.mode == LIVE)
+        .where(i.c.mode == LIVE_MODE)
         .limit(200)
     ).all()
     mine = {one[0] for one in session.execute(owed)}

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from incidents import escalation, paging, store, tables
 from incidents.lifecycle import OPEN
-from incidents.policykeys import LIVE
+from incidents.policykeys import LIVE_MODE
 from incidents.promises import Bell, Wanted, cancel, make
 
 t = tables
@@ -31,7 +31,7 @@ def is_held(session: Connection, incident: Row[Any]) -> bool:
     """Whether paging waits now."""
     if incident.cleared_at is None or incident.taken_by is not None or incident.status not in OPEN:
         return False
-    if incident.mode != LIVE:
+    if incident.mode != LIVE_MODE:
         return True  # nobody was asked, so nobody can acknowledge: it would never end by itself
     rank = store.rules_of(incident).rank(incident.severity)
     return escalation.holds_while_clear(rank, is_flapping(session, incident))

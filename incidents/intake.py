@@ -1,8 +1,11 @@
-"""A delivery becomes alerts: upsert by fingerprint, and say what changed. One delivery, a handful of statements."""
+"""A delivery becomes alerts: upsert by fingerprint, and say what changed. One delivery, a handful of statements.
+
+What fires for the first time is decided here, so that its row is written once; the rest is decided in `response`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -23,6 +26,7 @@ from incidents.alerts import (
 )
 from incidents.book import Book
 from incidents.decision import RECORD, Decisions
+from incidents.policy import SEVERITY
 
 t = tables
 FEW = 2  # rows that one INSERT with RETURNING takes
@@ -63,7 +67,8 @@ def take(
     known = _known(session, source, list(said))
     fresh = [_new_alert(source, *one) for name, one in said.items() if name not in known]
     changes = {change.row.fingerprint: change for change in _insert(session, fresh, book, now)}
-    moved = {name: _moved(row, *said[name], now) for name, row in known.items()}
+    severity_in = {SEVERITY, book.policy.severity_label(source)}
+    moved = {name: _moved(row, *said[name], severity_in, now) for name, row in known.items()}
     _update(session, [row for row, _ in moved.values()])
     changes |= {name: change for name, (_, change) in moved.items()}
     return [changes[name] for name in said]
@@ -140,13 +145,15 @@ def _new_alert(source: str, alert: Alert, delivery: Delivery) -> Any:
     )
 
 
-def _moved(row: Row[Any], alert: Alert, delivery: Delivery, now: datetime) -> tuple[dict[str, Any], Change]:
+def _moved(
+    row: Row[Any], alert: Alert, delivery: Delivery, severity_in: Iterable[str], now: datetime
+) -> tuple[dict[str, Any], Change]:
     received_at = delivery.received_at
     if _is_old_news(row, delivery):
         return {"b_id": row.id, **{name: row._mapping[name] for name in MOVED}}, Change(row.id, "nothing", before=row)
     what = change_of(row.status, row.resolved_at, row.held_until, says=alert.status, now=received_at)
-    if what == "repeated" and alert.labels.get("severity") != row.labels.get("severity"):
-        what = "fired"  # a sender may call one alert a warning first and critical later: it is decided anew
+    if what == "repeated" and any(alert.labels.get(label) != row.labels.get(label) for label in severity_in):
+        what = "regraded"  # a sender may call one alert a warning first and critical later: it is decided anew
     is_firing = alert.status == FIRING
     status, held_until = row.status, row.held_until
     if what == "fired":
@@ -178,7 +185,7 @@ def _moved(row: Row[Any], alert: Alert, delivery: Delivery, now: datetime) -> tu
 def _is_old_news(row: Row[Any], delivery: Delivery) -> bool:
     """Whether it is replayed, and later deliveries have said more since: it must not undo what they said.
 
-    A minute of them may have been committed in another order.
+    Deliveries less than a minute apart may be committed out of order: only what is older than that is old news.
     """
     older = delivery.inbox_id is not None and row.inbox_id is not None and delivery.inbox_id < row.inbox_id
     return older and row.last_seen_at - delivery.received_at > REORDERED_WITHIN
@@ -195,7 +202,7 @@ def _update(session: Connection, rows: Sequence[dict[str, Any]]) -> None:
         session.execute(MOVE, list(rows))
 
 
-def release_held(session: Connection, alert_id: int, *, now: datetime) -> Change | None:
+def release_held(session: Connection, alert_id: int) -> Change | None:
     """A firing that was held right after a resolve: no second resolve came, so it counts now."""
     a = t.alert
     row = session.execute(

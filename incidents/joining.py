@@ -141,7 +141,7 @@ def _carry_over(press: Press, incident: Row[Any], into: Row[Any]) -> list[Bell]:
 
 def part(press: Press, incident: Row[Any], into: Row[Any], entry: Row[Any]) -> list[Bell]:
     """Take a merge back: the alerts that moved go home, and the incident is again what it was."""
-    session, book, now = press.session, press.book, press.now
+    session, now = press.session, press.now
     if incident.merged_into != into.id or incident.status != CLOSED:
         raise Refused("undo.changed", f"{incident.name} is not part of {into.name} any more. Nothing was changed.")
     if into.status not in LIVE:
@@ -150,7 +150,7 @@ def part(press: Press, incident: Row[Any], into: Row[Any], entry: Row[Any]) -> l
     bells = revive(press, incident, str(entry.facts["before"]))
     into = store.find_incident(session, into.id)
     if not store.is_anything_firing(session, into.id) and entry.facts["alerts"]:
-        bells += signal.cleared(session, into, book=book, now=now)
+        bells += signal.cleared(session, into, now=now)
     return bells
 
 
@@ -177,7 +177,7 @@ def revive(press: Press, incident: Row[Any], status: str) -> list[Bell]:
     incident = store.find_incident(session, incident.id)
     has_alerts = bool(store.alerts_of(session, incident.id, limit=1))
     if has_alerts and not store.is_anything_firing(session, incident.id):
-        bells += signal.cleared(session, incident, book=book, now=now)
+        bells += signal.cleared(session, incident, now=now)
     return bells
 
 
@@ -252,7 +252,7 @@ def split(press: Press) -> list[Bell]:
     _say(press, incident.id, "split", **facts, reason=because(press.text("reason")))
     for one in (store.change_incident(session, incident), store.find_incident(session, new.id)):
         if not store.is_anything_firing(session, one.id):
-            bells += signal.cleared(session, one, book=press.book, now=now)
+            bells += signal.cleared(session, one, now=now)
     return bells
 
 

@@ -16,7 +16,7 @@ LABELS = {
 OWN_WAYS = ("console", "api", "cli", "job", "alert")
 # The first part of an entry's kind → its lane; whatever is not named is the machine's.
 LANES = {
-    **dict.fromkeys(("fired", "joined", "cleared", "signal", "held", "silenced", "asked", "suspect"), SIGNAL),
+    **dict.fromkeys(("fired", "joined", "left", "cleared", "signal", "held", "silenced", "asked", "suspect"), SIGNAL),
     **dict.fromkeys(
         (
             "acknowledged",

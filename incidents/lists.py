@@ -369,8 +369,7 @@ def unmapped_severities(session: Connection, *, book: Book, now: datetime) -> li
     newest: dict[tuple[str, str], Row[Any]] = {}
     seen: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        source = book.policy.sources.get(row.source)
-        said = (row.source, row.labels.get(source.severity_from if source else "severity", ""))
+        said = (row.source, row.labels.get(book.policy.severity_label(row.source), ""))
         seen[said] += 1
         newest.setdefault(said, row)
     decisions = {said: decide(facts_of_row(row, now), book) for said, row in newest.items()}

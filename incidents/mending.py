@@ -19,6 +19,7 @@ from incidents.units import number_of
 from incidents.words import because
 
 t = tables
+MOST_PROPOSALS = 200
 UNDO_WITHIN = timedelta(hours=24)  # later than that people work on what is, not on what was
 TELLING = ("alertname", "service", "env", "job")  # labels that say which alert it is, in a proposed rule
 STEP_COLUMNS = ("n", "phase", "lever", "rank", "text", "command", "expect", "on_fail", "facts", "state")
@@ -129,7 +130,7 @@ def proposed_rule(alerts: Sequence[Any]) -> str:
     return f"- {{{source}when: {json.dumps(when, ensure_ascii=False)}, decide: suggest}}"
 
 
-def proposals(session: Connection, *, limit: int = 200) -> list[dict[str, Any]]:
+def proposals(session: Connection) -> list[dict[str, Any]]:
     """What false alarms propose for `open`: each rule once, with the reasons that people gave, newest first."""
     i, e = t.incident, t.timeline
     rows = session.execute(
@@ -137,7 +138,7 @@ def proposals(session: Connection, *, limit: int = 200) -> list[dict[str, Any]]:
         .join(i, i.c.id == e.c.incident_id)
         .where(e.c.kind == "false_alarm", i.c.closed_reason == "false_alarm")
         .order_by(e.c.id.desc())
-        .limit(limit)
+        .limit(MOST_PROPOSALS)
     )
     found: dict[str, dict[str, Any]] = {}
     for row in rows:

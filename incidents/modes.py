@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from incidents import tables
 from incidents.book import Book
 from incidents.errors import NotFound
-from incidents.policykeys import LIVE
+from incidents.policykeys import LIVE_MODE
 
 t = tables
 SWITCHED, ASKED = "mode", "mode_asked"  # kinds of a change
@@ -71,9 +71,9 @@ def note_switches(session: Connection, *, book: Book, now: datetime) -> list[Pla
         times[row.service] = times.get(row.service, 0) + (row.kind == SWITCHED)
     fresh = []
     for key, one in now_in_force.items():
-        before = switched[key].version if key in switched else LIVE  # what was never in shadow needs no entry
+        before = switched[key].version if key in switched else LIVE_MODE  # what was never in shadow needs no entry
         if one.mode != before:
-            by = asked.get(key, FROM_THE_FILE) if one.mode == LIVE else FROM_THE_FILE
+            by = asked.get(key, FROM_THE_FILE) if one.mode == LIVE_MODE else FROM_THE_FILE
             _write(session, one, SWITCHED, f"{key}:{times.get(key, 0)}", mode=one.mode, by=by, book=book, now=now)
             fresh.append(one)
     return fresh
@@ -81,7 +81,7 @@ def note_switches(session: Connection, *, book: Book, now: datetime) -> list[Pla
 
 def ask_for_live(session: Connection, one: Place, *, by: str, now: datetime) -> None:
     """Remember who read the report and wants it live; the policy file is the one place that says so."""
-    _write(session, one, ASKED, f"{one.key}:asked:{now.isoformat()}", mode=LIVE, by=by, book=None, now=now)
+    _write(session, one, ASKED, f"{one.key}:asked:{now.isoformat()}", mode=LIVE_MODE, by=by, book=None, now=now)
 
 
 def _write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -13,6 +13,7 @@ from incidents.book import Book
 from incidents.promises import Bell, Wanted, cancel, make
 
 t = tables
+UNSENT_AFTER = timedelta(seconds=30)  # without a yes; a definite no starts the next contact at once
 
 
 def begin(
@@ -23,7 +24,7 @@ def begin(
     Where the channel has a second provider, that one is tried first.
     """
     p = t.promise
-    at = now if failed else max(now, ways.first_try_at(session, row, now) + paging.UNSENT_NEXT_CONTACT_AFTER)
+    at = now if failed else max(now, ways.first_try_at(session, row, now) + UNSENT_AFTER)
     contact = None if failed else ways.contact_of(book, row, "page")
     if contact and ways.second_provider(book, row, contact.channel, contact.address) and at > now:
         return []
@@ -58,7 +59,7 @@ def _further_contact(session: Connection, incident: Row[Any], row: Row[Any], *, 
     facts, many = row.facts, len(book.policy.contacts(row.target, "page"))
     first_of_path = 0 if facts.get("why") == "escalation" else facts.get("contact", 0)  # a lap may begin anywhere
     n, contact = facts.get("tried", first_of_path) + 1, facts.get("contact", 0) + 1
-    if n >= many or not _is_needed(session, incident, row):
+    if n >= many or not _is_needed(session, incident, row, book):
         return None
     key = f"{row.key.removesuffix(f':c{n - 1}')}:c{n}"
     p = t.promise
@@ -76,9 +77,9 @@ def _further_contact(session: Connection, incident: Row[Any], row: Row[Any], *, 
     )  # fmt: skip
 
 
-def _is_needed(session: Connection, incident: Row[Any], row: Row[Any]) -> bool:
+def _is_needed(session: Connection, incident: Row[Any], row: Row[Any], book: Book) -> bool:
     """Whether a page is owed still: somebody may have pressed while it was under way."""
-    needless = storms.is_owed(session, row, incident)
+    needless = storms.why_needless(session, row, incident, book)
     if needless is not None and needless.state != "held":
         return False
     rows = store.hearing_rows(session, incident)

@@ -104,7 +104,10 @@ def _insert_incident(
         "runbook": runbook.name if runbook else None,
         "runbook_digest": runbook.digest if runbook else None,
         "policy_digest": book.policy.digest,
-        "snapshot": snapshot_of(decided.team, runbook, book=book, now=now),
+        "snapshot": {
+            **snapshot_of(decided.team, runbook, book=book, now=now),
+            "sources": sorted({alert.source for alert in alerts}),
+        },
         "begun_by": begun_by,
         "severity_by": "person" if person else decided.severity_by,
         "mode": decided.mode,

@@ -11,7 +11,7 @@ from incidents import escalation, hearing, paging, store, tables
 from incidents.book import Book
 from incidents.claims import end
 from incidents.lifecycle import OPEN
-from incidents.policykeys import LIVE
+from incidents.policykeys import LIVE_MODE
 from incidents.promises import Bell, make
 from incidents.units import spoken
 from incidents.words import names
@@ -46,7 +46,7 @@ def escalate_due(session: Connection, row: Row[Any], book: Book, now: datetime) 
 
 
 def _begin_lap(session: Connection, incident: Row[Any], lap: int, tag: str, *, now: datetime) -> list[Bell]:
-    if incident.mode != LIVE:
+    if incident.mode != LIVE_MODE:
         store.write(session, incident.id, "shadow.path_over", now=now)
         return []
     rules = store.rules_of(incident)

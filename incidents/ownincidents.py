@@ -13,7 +13,7 @@ from incidents.alerts import clean_line
 from incidents.book import Book
 from incidents.decision import OPEN_IT, Decided
 from incidents.lifecycle import RESOLVED
-from incidents.policykeys import LIVE, SHADOW, Mode
+from incidents.policykeys import LIVE_MODE, SHADOW, Mode
 from incidents.promises import Bell, make
 
 UNREADABLE = "unreadable"  # begins the group key of an incident about deliveries that nobody understands
@@ -44,7 +44,7 @@ def parked(session: Connection, row: Row[Any], *, book: Book, now: datetime) -> 
             session, key=["parked", row.key], title=f"Parked: {row.kind} {row.target or ''}".strip(),
             code="opened.parked", severity=SEVERITY, said={"kind": row.kind}, book=book, now=now,
             summary="Whether a dangerous act took effect can't be known. It is not run again by itself. "
-            "Look at the world, then say whether it was done, is to be run again, or is dropped.",
+            "Look at the world, and do by hand what is missing.",
         )  # fmt: skip
     incident = store.lock_incident(session, row.incident_id)
     store.write(session, incident.id, "opened.parked", now=now, name=incident.name, kind=row.kind)
@@ -78,7 +78,7 @@ def _open(
     code: str,
     severity: str,
     said: dict[str, Any],
-    mode: Mode = LIVE,
+    mode: Mode = LIVE_MODE,
     book: Book,
     now: datetime,
 ) -> list[Bell]:

@@ -1,4 +1,4 @@
-"""Rows that make people hear: what a round owes, what a press or a delivery proves, and what is then owed no more."""
+"""Rows that make people hear: what a round owes, messages beside it, and what is owed no more."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from sqlalchemy import Connection, Row, and_, not_, or_, select, update
 
 from incidents import calendar, escalation, hearing, store, tables
 from incidents.book import Book
-from incidents.policykeys import LIVE
+from incidents.policykeys import LIVE_MODE
 from incidents.promises import Bell, Wanted, cancel, make
 from incidents.words import names
 
 t = tables
 HOLDABLE = ("page", "tell", "escalate", "deadline")
 IS_PARKED = t.promise.c.key.like("page:%:parked-%")  # a page about an act of which nobody knows: nothing ends it
+PLANNED = ("next_person", "next_contact")  # a page that waits for its share of the minutes
+BROUGHT_IN = "brought_in"  # the fact of such a page that somebody wanted now
 BY_PERSONS = ("command", "asked_for", "parked")  # somebody asked for this person by name: it leaves by itself
-UNSENT_NEXT_CONTACT_AFTER = timedelta(seconds=30)  # a definite no starts the next contact then, or sooner (§4.3)
+RIGHT_TO_HEAR = ("tell", "deadline", "digest")  # promises that no end of the asking takes from another audience
 
 
-def key_of(kind: str, incident: Row[Any], who_or_what: str, n: int | str, *, round_: int | None = None) -> str:
+def key_of(kind: str, incident: Row[Any], who_or_what: str, n: int | str) -> str:
     """The idempotency key of a promise: without channel or policy version, so that a reload can't double a page."""
-    return f"{kind}:{incident.id}:r{round_ or incident.round}:{who_or_what}:{n}"
+    return f"{kind}:{incident.id}:r{incident.round}:{who_or_what}:{n}"
 
 
 # --- what a round owes ---
@@ -89,7 +91,8 @@ def message_rows(
     incident: Row[Any], owed: hearing.Plan, *, wait: timedelta = timedelta(0), tag: str = "", but: Iterable[str] = ()
 ) -> list[Wanted]:
     """The messages and deadlines of a plan. `tag` sets a second plan of the same round apart: its keys are new."""
-    owing = [one for one in owed.owed if incident.mode == LIVE or one.kind != hearing.DIGEST]  # a digest wakes nobody
+    # a digest wakes nobody, so shadow has none to keep back
+    owing = [one for one in owed.owed if incident.mode == LIVE_MODE or one.kind != hearing.DIGEST]
     wanted = [_message(incident, one, wait=wait, tag=tag) for one in owing if one.person not in set(but)]
     return wanted + [
         deadline(incident, audience, tag=tag) for audience in owed.audiences if audience.within and audience.members
@@ -181,17 +184,25 @@ def named_by_step(session: Connection, incident: Row[Any], row: Row[Any]) -> lis
     return [person for person in chosen if person not in row.facts.get("but", ())]
 
 
-def paged_people(session: Connection, incident: Row[Any], *, now: datetime) -> set[str]:
-    """Whom a page of this round has reached, or is on its way to."""
+def paged_people(
+    session: Connection, incident: Row[Any], *, due_by: datetime | None = None, or_held: bool = False
+) -> set[str]:
+    """Whom a page of this round left for; with `due_by` also whom one is on its way to by then.
+
+    A turn that came while it is held is on its way to nobody, unless that is asked for or somebody brought it forward.
+    """
     p = t.promise
-    on_its_way = and_(p.c.state.in_(("due", "claimed")), p.c.due_at <= now)
-    pages = select(p.c.target).where(
-        p.c.incident_id == incident.id,
-        p.c.round == incident.round,
-        p.c.kind == "page",
-        or_(p.c.attempts > 0, on_its_way),
+    left = p.c.attempts > 0
+    if due_by is not None:
+        left = or_(left, and_(p.c.state.in_(("due", "claimed")), p.c.due_at <= due_by))
+    pages = select(p.c.target, p.c.attempts, p.c.held, p.c.facts).where(
+        p.c.incident_id == incident.id, p.c.round == incident.round, p.c.kind == "page", left
     )
-    return {str(one) for one in session.execute(pages).scalars()}
+    return {
+        str(row.target)
+        for row in session.execute(pages)
+        if row.attempts or not row.held or or_held or row.facts.get("why") not in PLANNED or row.facts.get(BROUGHT_IN)
+    }
 
 
 def write_hearing(session: Connection, incident: Row[Any], owed: hearing.Plan, *, now: datetime) -> None:
@@ -215,7 +226,7 @@ def _hearing_row(
         "everyone": audience.everyone,
         "asked_at": now,
         "due_at": audience.due_at,
-        "ended": None if incident.mode == LIVE else incident.mode,  # nothing leaves, so nobody is owed anything
+        "ended": None if incident.mode == LIVE_MODE else incident.mode,  # nothing leaves, so nobody is owed anything
     }
 
 
@@ -238,7 +249,7 @@ def _by(moment: datetime, now: datetime) -> str:
 
 def promise_digest(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
     """The next standup's digest of the on-call people will hold this incident: it needs a human."""
-    if incident.mode != LIVE:
+    if incident.mode != LIVE_MODE:
         return []
     due_at = calendar.next_at(store.rules_of(incident).calendar, "next_standup", after=now)
     wanted = [
@@ -282,21 +293,12 @@ def page(
     )
 
 
-def tell(
-    incident: Row[Any],
-    person: str,
-    n: str,
-    *,
-    why: str,
-    now: datetime,
-    kind: str = "tell",
-    due_at: datetime | None = None,
-) -> Wanted:
+def tell(incident: Row[Any], person: str, n: str, *, why: str, now: datetime, kind: str = "tell") -> Wanted:
     """A tell beside the table: it says what changed, and demands nothing."""
     return Wanted(
         kind=kind,
         key=key_of(kind, incident, person, n),
-        due_at=due_at or now,
+        due_at=now,
         incident_id=incident.id,
         round=incident.round,
         target=person,
@@ -305,7 +307,7 @@ def tell(
     )
 
 
-def asked_people(session: Connection, incident: Row[Any], *, this_round: bool = False) -> list[str]:
+def asked_people(session: Connection, incident: Row[Any]) -> list[str]:
     """Exactly those to whom something left, or may have left: pages, tells and digests that were tried."""
     p, h = t.promise, t.hearing
     tried = select(p.c.target).where(
@@ -316,8 +318,6 @@ def asked_people(session: Connection, incident: Row[Any], *, this_round: bool = 
         p.c.target.not_like("channel:%"),
     )
     listed = select(h.c.person).where(h.c.incident_id == incident.id, h.c.sent_at.is_not(None))
-    if this_round:
-        tried, listed = tried.where(p.c.round == incident.round), listed.where(h.c.round == incident.round)
     people = {row[0] for row in session.execute(tried)} | {row[0] for row in session.execute(listed)}
     return sorted(people - {""})
 
@@ -330,11 +330,10 @@ def tell_all(
     why: str,
     now: datetime,
     but: Sequence[str] = (),
-    kind: str = "tell",
 ) -> list[Bell]:
     """Tell everyone who was asked or told what became of it."""
     people = [person for person in asked_people(session, incident) if person not in but]
-    return make(session, [tell(incident, person, n, why=why, now=now, kind=kind) for person in people], now=now)
+    return make(session, [tell(incident, person, n, why=why, now=now) for person in people], now=now)
 
 
 def cancel_all(session: Connection, incident: Row[Any], *, why: str, now: datetime, but: Sequence[str] = ()) -> int:

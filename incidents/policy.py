@@ -22,7 +22,7 @@ from incidents.frozenrules import Rules
 from incidents.policyfaults import cross_faults
 from incidents.policykeys import (
     DEPLOYS,
-    LIVE,
+    LIVE_MODE,
     PIPELINES,
     SHADOW,
     Automation,
@@ -59,6 +59,7 @@ from incidents.yamlfile import checked, read_yaml
 
 SHIPPED = Path(__file__).with_name("default_policy.yaml")
 DEFAULT_TEAM = "default"
+SEVERITY = "severity"  # the label that says how bad it is, where its source names no other
 
 
 class Decision(NamedTuple):
@@ -175,7 +176,12 @@ class Policy(Rules):
     def mode_of(self, *, source: str | None, service: str | None, team: str) -> Mode:
         """The strictest wins: one of them in shadow, and nothing leaves."""
         named = (self.sources.get(source or ""), self.services.get(service or ""), self.teams.get(team))
-        return SHADOW if any(one is not None and one.mode == SHADOW for one in named) else LIVE
+        return SHADOW if any(one is not None and one.mode == SHADOW for one in named) else LIVE_MODE
+
+    def severity_label(self, source: str) -> str:
+        """The label in which a source says how bad an alert is."""
+        known = self.sources.get(source)
+        return known.severity_from if known else SEVERITY
 
     def mapped_severity(self, facts: Facts) -> str | None:
         """The severity that the labels say; None where no rule of `severity_map` fits."""
@@ -242,10 +248,10 @@ class Policy(Rules):
 
     def _named_severity(self, facts: Facts) -> Facts:
         """With the sender's own word for severity where `severity_map` looks for it."""
-        source = self.sources.get(facts.source)
-        if source is None or source.severity_from == "severity":
+        label = self.severity_label(facts.source)
+        if label == SEVERITY:
             return facts
-        return replace(facts, labels={**facts.labels, "severity": facts.labels.get(source.severity_from, "")})
+        return replace(facts, labels={**facts.labels, SEVERITY: facts.labels.get(label, "")})
 
 
 def load_policy(text: str | None, file: str, *, lookup: Lookup) -> Policy:

@@ -25,7 +25,7 @@ def pulse(session: Connection, *, book: Book, now: datetime) -> dict[str, Any]:
         "lanes": lanes(session, now),
         "channels": channels(session, book),
         "senders": senders(session, book),
-        "heartbeats": heartbeats(session, book, now),
+        "heartbeats": heartbeats(session, book),
     }
 
 
@@ -102,7 +102,7 @@ def senders(session: Connection, book: Book) -> list[dict[str, Any]]:
     ]
 
 
-def heartbeats(session: Connection, book: Book, now: datetime) -> list[dict[str, Any]]:
+def heartbeats(session: Connection, book: Book) -> list[dict[str, Any]]:
     """Each job that must call in: when it did last, and since when it is missed."""
     rows = {row.name: row for row in session.execute(select(t.heartbeat))}
     return [

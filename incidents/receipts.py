@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,6 @@ from sqlalchemy import Connection, Row, select, update
 from incidents import accounts, paging, store, storms, tables, verbs
 from incidents.book import Book
 from incidents.errors import NotAllowed, Refused
-from incidents.lifecycle import OPEN
 from incidents.promises import Bell, Outcome, Prepared, Skip, Wanted, make
 
 t = tables
@@ -22,18 +22,28 @@ KEPT_FOR = timedelta(hours=4)  # longer than any provider rings
 PRESSES = ("acknowledged", "acknowledged.late", "seen", "declined", "still_on_it.yes")
 
 
+@dataclass(frozen=True, slots=True)
+class _Rang:
+    """A page as it was when it rang, by what its receipt kept of it."""
+
+    round: int
+    target: str
+    facts: Mapping[str, Any]
+
+
 def carried(session: Connection, page: Row[Any], outcome: Outcome) -> list[dict[str, Any]]:
-    """The incidents that a page rings for, where it listed several: each with its round, and whether it rings on once
-    somebody has it."""
+    """The incidents that a page rings for, where it listed several: each with its round, and why it was paged."""
     p = t.promise
     others = storms.listed(outcome)
     if not others or outcome.receipt is None:
         return []
     listed = session.execute(select(p).where(p.c.id.in_(others)).order_by(p.c.id)).all()
-    return [
-        {"incident": one.incident_id, "round": one.round, "even_if_taken": bool(one.facts.get("even_if_taken"))}
-        for one in (page, *listed)
-    ]
+    return [{"incident": one.incident_id, "round": one.round, **_about(one)} for one in (page, *listed)]
+
+
+def _about(page: Row[Any]) -> dict[str, Any]:
+    """What of a page says how long it is needed."""
+    return {"why": page.facts.get("why"), "even_if_taken": bool(page.facts.get("even_if_taken"))}
 
 
 def wanted(
@@ -44,7 +54,7 @@ def wanted(
         "channel": outcome.channel,
         "receipt": outcome.receipt,
         "sent_at": now.isoformat(),
-        "even_if_taken": bool(page.facts.get("even_if_taken")),
+        **_about(page),
         "shared": bool(carried),  # it rings for several incidents: that one is had ends none of the others
         "carried": list(carried),
     }
@@ -83,35 +93,30 @@ def prepare(session: Connection, row: Row[Any], book: Book, now: datetime) -> Pr
 
 def _why_needless(session: Connection, incident: Row[Any], row: Row[Any], sent_at: datetime, book: Book) -> str:
     """Why nobody needs to be woken by it any more; empty while somebody does, for any incident that it carried."""
-    own = {"incident": incident.id, "round": row.round, "even_if_taken": row.facts["even_if_taken"]}
+    own = _Rang(row.round, row.target, row.facts)
     if not row.facts.get("shared"):
-        return _needless(session, incident, row.target, own, sent_at, book)
+        return _needless(session, incident, own, sent_at, book)
     if not row.facts.get("carried"):
         return ""  # of a version that did not write down which incidents it carried: it rings for its time
     for one in row.facts["carried"]:
         other = store.find_incident(session, one["incident"])
-        if not _needless(session, other, row.target, one, sent_at, book):
+        if not _needless(session, other, _Rang(one["round"], row.target, one), sent_at, book):
             return ""
-    return _needless(session, incident, row.target, own, sent_at, book)
+    return _needless(session, incident, own, sent_at, book)
 
 
-def _needless(
-    session: Connection, incident: Row[Any], person: str, rang: dict[str, Any], sent_at: datetime, book: Book
-) -> str:
+def _needless(session: Connection, incident: Row[Any], rang: _Rang, sent_at: datetime, book: Book) -> str:
     """Why an incident needs nobody by a page any more, compared with what it was when that was sent."""
-    if incident.status not in OPEN:
-        return "it is over"
-    if rang["round"] != incident.round:
-        return "a new round began"
-    if incident.taken_by is not None and not rang["even_if_taken"]:
-        return f"{paging.person_name(book, incident.taken_by)} has it"
+    needless = storms.why_needless(session, rang, incident, book)
+    if needless is not None and needless.state != "held":  # a clear signal stops no phone: the person is told why
+        return needless.why
     tl = t.timeline
     pressed = select(tl.c.id).where(
-        tl.c.incident_id == incident.id, tl.c.actor == person, tl.c.kind.in_(PRESSES), tl.c.at >= sent_at
+        tl.c.incident_id == incident.id, tl.c.actor == rang.target, tl.c.kind.in_(PRESSES), tl.c.at >= sent_at
     )
     if session.execute(pressed.limit(1)).first() is None:
         return ""
-    return f"{paging.person_name(book, person)} has answered"
+    return f"{paging.person_name(book, rang.target)} has answered"
 
 
 def settled(session: Connection, row: Row[Any], outcome: Outcome, state: str, book: Book, now: datetime) -> list[Bell]:

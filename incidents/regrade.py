@@ -142,7 +142,7 @@ def replan_escalation(session: Connection, incident: Row[Any], *, raised: bool, 
     rules, tag = store.rules_of(incident), f"v{incident.version}."
     path = paging.lap_rows(incident, rules, lap=1, began=incident.round_began_at, tag=tag, now=now)
     wanted = [one for one in path if _step_of(one) not in had and (raised or one.due_at > now)]
-    paged = sorted(paging.paged_people(session, incident, now=now)) if raised else []
+    paged = sorted(paging.paged_people(session, incident, due_by=now, or_held=True)) if raised else []
     wanted = [replace(one, facts={**one.facts, "but": paged}) if one.due_at <= now else one for one in wanted]
     return make(session, wanted, now=now)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, or_, select, update
@@ -23,12 +24,11 @@ from incidents import (
     suggesting,
     tables,
 )
-from incidents.alerts import FIRING, Change
+from incidents.alerts import Change
 from incidents.book import Book
 from incidents.decision import OPEN_IT, RECORD, SUGGEST, Decided, Decisions, decide, facts_of_row, was_split
 from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, SELF_CLEARED
-from incidents.policykeys import LIVE as LIVE_MODE
-from incidents.policykeys import SHADOW
+from incidents.policykeys import LIVE_MODE, SHADOW
 from incidents.promises import Bell, Wanted, make
 from incidents.silences import InForce
 
@@ -49,13 +49,14 @@ def triage(session: Connection, changes: Sequence[Change], *, book: Book, now: d
         if change.alert_id in rows:
             by_what.setdefault(change.what, []).append(rows[change.alert_id])
     decisions = {change.alert_id: change.decided for change in changes if change.decided is not None}
-    still = {one.alert_id for one in changes if one.before is not None and one.before.status == FIRING}
-    bells = _fired(session, by_what.get("fired", []), decisions, still=still, book=book, now=now)
+    before = {change.alert_id: change.before for change in changes}
+    fired = [*by_what.get("fired", []), *by_what.get("regraded", [])]
+    regraded = {one.alert_id: one.before for one in changes if one.what == "regraded"}
+    bells = _fired(session, fired, decisions, regraded=regraded, book=book, now=now)
     for alert in by_what.get("held", []):
         bells += _hold_refiring(session, alert, now=now)
-    before = {change.alert_id: change.before for change in changes}
     bells += _repeated(session, by_what.get("repeated", []), before, book=book, now=now)
-    affected.remember(session, [*by_what.get("fired", []), *by_what.get("repeated", [])], now=now)
+    affected.remember(session, [*fired, *by_what.get("repeated", [])], now=now)
     return bells + _resolved(session, by_what.get("resolved", []), book=book, now=now)
 
 
@@ -72,11 +73,11 @@ def _fired(
     alerts: Sequence[Row[Any]],
     decisions: Mapping[int, Decided],
     *,
-    still: Collection[int] = (),
+    regraded: Mapping[int, Any] = MappingProxyType({}),
     book: Book,
     now: datetime,
 ) -> list[Bell]:
-    """`still` are the ids of those that fired all the time, and say another severity now."""
+    """`regraded` are those that fired all the time and say another severity now, as they were before."""
     others = Decisions(book, now)
     fired = [(alert, decisions.get(alert.id) or others.about(alert)) for alert in alerts]
     muting = silences.muting(session, fired, book=book, now=now)
@@ -86,9 +87,9 @@ def _fired(
         groups.setdefault(decided.group_key, []).append((alert, decided))
     bells: list[Bell] = []
     for key, members in groups.items():
-        bells += _fired_together(session, key, members, muting, still, book=book, now=now)
+        bells += _fired_together(session, key, members, muting, regraded, book=book, now=now)
     suggesting.owe(session, fired, now=now)
-    return bells
+    return bells + _leave(session, alerts, book=book, now=now)
 
 
 def _as_split(session: Connection, alert: Row[Any], decided: Decided, now: datetime) -> Decided:
@@ -98,6 +99,8 @@ def _as_split(session: Connection, alert: Row[Any], decided: Decided, now: datet
     own = store.newest_by_key(session, alert.group_key)
     if own is None or not (own.status in LIVE or _may_reopen(own, now)):
         return decided
+    if own.mode not in (LIVE_MODE, decided.mode):
+        return decided  # split off in shadow, and live by now
     return replace(decided, group_key=alert.group_key)
 
 
@@ -106,7 +109,7 @@ def _fired_together(
     key: str,
     members: list[tuple[Row[Any], Decided]],
     muting: Mapping[int, InForce],
-    still: Collection[int],
+    regraded: Mapping[int, Any],
     *,
     book: Book,
     now: datetime,
@@ -119,7 +122,7 @@ def _fired_together(
     if newest is not None and newest.mode == LIVE_MODE and members[0][1].mode == SHADOW:
         newest = None  # a shadow incident that ended when it went live: what is in shadow again wakes nobody there
     incident = _where_they_belong(session, newest, members)
-    members = _without_better(session, incident or newest, members, still, book)
+    members = _note_what_people_knew(session, incident or newest, members, regraded, book)
     if incident is None or incident.status not in OPEN:
         members = silences.mute(session, members, muting, book=book, now=now)
     if not members:
@@ -139,39 +142,45 @@ def _fired_together(
         session, [row for row, _ in members], decided, severity=worst, parent=ended, book=book, now=now
     )
     _note_decision(session, members, incident_id=incident.id)
-    shadow.leave(session, [alert for alert, _ in members], incident, now=now)
     return bells
 
 
 def _where_they_belong(
     session: Connection, newest: Row[Any] | None, members: list[tuple[Row[Any], Decided]]
 ) -> Row[Any] | None:
-    if newest is not None and newest.status in LIVE:
-        return newest
+    """The live incident of their key; else that of one of them. One that is in shadow comes after any that is live."""
+    of_key = newest if newest is not None and newest.status in LIVE else None
+    if of_key is not None and of_key.mode == LIVE_MODE:
+        return of_key
     for alert, decided in members:  # moved there by a person, or opened under another key
         if alert.incident_id is not None:
-            incident = store.lock_incident(session, alert.incident_id)
-            if incident.status in LIVE and incident.mode in (LIVE_MODE, decided.mode):
-                return incident
-    return None
+            own = store.lock_incident(session, alert.incident_id)
+            modes = (LIVE_MODE,) if of_key is not None else (LIVE_MODE, decided.mode)
+            if own.status in LIVE and own.mode in modes:
+                return own
+    return of_key
 
 
-def _without_better(
+def _note_what_people_knew(
     session: Connection,
     incident: Row[Any] | None,
     members: list[tuple[Row[Any], Decided]],
-    still: Collection[int],
+    regraded: Mapping[int, Any],
     book: Book,
 ) -> list[tuple[Row[Any], Decided]]:
-    """What people ended while it fired, and is no worse since, is a repeat of what they knew."""
+    """What people ended while it fired, and is no worse since, is a repeat of what they knew: noted. Returns the rest.
+
+    What began anew after they ended it is none.
+    """
     if incident is None or incident.status in OPEN:
         return members
     rank = book.policy.rank(incident.severity)
     known = [
         (alert, decided)
         for alert, decided in members
-        if alert.id in still
+        if alert.id in regraded
         and alert.incident_id == incident.id
+        and not _fires_anew(alert, regraded[alert.id], incident, book)
         and not (decided.decide == OPEN_IT and decided.severity and book.policy.rank(decided.severity) < rank)
     ]
     _note_decision(session, known)
@@ -224,7 +233,6 @@ def _join(
     fresh = [alert for alert, _ in members if alert.incident_id != incident.id]
     again = [alert for alert, _ in members if alert.incident_id == incident.id]
     _note_decision(session, members, incident_id=incident.id, joined=f"It belongs to {incident.name}.")
-    shadow.leave(session, fresh, incident, now=now)
     opening.note_joined(session, incident, fresh, now=now)
     if again:
         store.write(session, incident.id, "fired.again", now=now, source="alert", title=again[0].title)
@@ -232,6 +240,32 @@ def _join(
     bells += _raise_if_worse(session, store.find_incident(session, incident.id), members, book=book, now=now)
     if fresh and incident.taken_by is not None:  # its owner is told once a round, not once an alert
         bells += make(session, [paging.tell(incident, incident.taken_by, "joined", why="joined", now=now)], now=now)
+    return bells
+
+
+def _leave(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, now: datetime) -> list[Bell]:
+    """What alerts were part of until now, where they went elsewhere: a worse severity may choose another runbook.
+
+    No resolve of theirs will ever say so there: an incident of which nothing else fires is clear, and one in shadow
+    whose alerts are live by now ends. After all groups: an incident that loses one alert may gain another.
+    """
+    before = {alert.id: alert for alert in alerts if alert.incident_id is not None}
+    if not before:
+        return []
+    bells: list[Bell] = []
+    now_in = {row.id: row.incident_id for row in _rows(session, list(before)).values()}
+    moved = [alert for alert in before.values() if now_in[alert.id] != alert.incident_id]
+    for incident_id in sorted({alert.incident_id for alert in moved}):
+        incident = store.lock_incident(session, incident_id)
+        gone = [alert for alert in moved if alert.incident_id == incident_id]
+        into = store.find_incident(session, now_in[gone[0].id])
+        fires = store.is_anything_firing(session, incident_id)
+        if incident.mode == SHADOW and into.mode == LIVE_MODE:
+            if incident.status in LIVE and not fires:
+                shadow.go_live(session, incident, into, now=now)
+        elif incident.status in OPEN:
+            store.write(session, incident_id, "left", now=now, source="alert", title=gone[0].title, name=into.name)
+            bells += [] if fires else signal.cleared(session, incident, now=now)
     return bells
 
 
@@ -282,7 +316,7 @@ def _hold_refiring(session: Connection, alert: Row[Any], *, now: datetime) -> li
 
 def refire_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
     """The minute is over. Where no second resolve came, the firing counts after all."""
-    change = intake.release_held(session, row.facts["alert"], now=now)
+    change = intake.release_held(session, row.facts["alert"])
     return triage(session, [change], book=book, now=now) if change else []
 
 
@@ -353,5 +387,5 @@ def _resolved(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, no
         more = f" (and {len(resolved) - 1} more)" if len(resolved) > 1 else ""
         store.write(session, incident_id, "cleared.alert", now=now, source="alert", title=f"{resolved[0].title}{more}")
         if not store.is_anything_firing(session, incident_id):
-            bells += signal.cleared(session, incident, book=book, now=now)
+            bells += signal.cleared(session, incident, now=now)
     return bells

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ from sqlalchemy import Connection, Row, select
 
 from incidents import paging, store, tables
 from incidents.book import Book
-from incidents.lifecycle import CLOSED, LIVE
+from incidents.lifecycle import CLOSED
 from incidents.policykeys import SHADOW
 from incidents.promises import Prepared
 
@@ -47,18 +46,8 @@ def note(session: Connection, row: Row[Any], why: str, *, now: datetime) -> None
         store.write(session, row.incident_id, "shadow.kept_back", now=now, what=why.removeprefix(WOULD).strip())
 
 
-def leave(session: Connection, alerts: Iterable[Row[Any]], into: Row[Any], *, now: datetime) -> None:
-    """Their source, team or service went live, and they fire: what was only shadowed ends, and points to the real one.
-
-    Whoever still fires in shadow keeps the shadow incident open.
-    """
-    ids = {alert.incident_id for alert in alerts if alert.incident_id not in (None, into.id)}
-    for incident_id in sorted(ids):
-        incident = store.lock_incident(session, incident_id)
-        if incident.mode != SHADOW or incident.status not in LIVE or store.is_anything_firing(session, incident_id):
-            continue
-        paging.cancel_all(session, incident, why="it is live now", now=now)
-        store.write(session, incident_id, "shadow.went_live", now=now, name=into.name)
-        store.change_incident(
-            session, incident, status=CLOSED, closed_at=now, closed_reason="merged", merged_into=into.id
-        )
+def go_live(session: Connection, incident: Row[Any], into: Row[Any], *, now: datetime) -> None:
+    """Its source, team or service went live, and its alerts fire: it ends, and points to the real one."""
+    paging.cancel_all(session, incident, why="it is live now", now=now)
+    store.write(session, incident.id, "shadow.went_live", now=now, name=into.name)
+    store.change_incident(session, incident, status=CLOSED, closed_at=now, closed_reason="merged", merged_into=into.id)

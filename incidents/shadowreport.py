@@ -29,7 +29,7 @@ def report(session: Connection, *, since: datetime, name: str = "", book: Book, 
     place = modes.place(name, book) if name else None
     rows = _incidents(session, since, place)
     pages = _pages(session, [row.id for row in rows])
-    sources = _sources(session, [row.id for row in rows])
+    sources = _sources(session, rows)
     opened = [
         {**_outline(row), "sources": sources.get(row.id, []), "pages": _told(pages.get(row.id, []), book)}
         for row in rows
@@ -81,14 +81,16 @@ def _pages(session: Connection, ids: Sequence[int]) -> dict[int, list[Any]]:
     return found
 
 
-def _sources(session: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
+def _sources(session: Connection, incidents: Sequence[Row[Any]]) -> dict[int, list[str]]:
+    """Whose alerts opened each incident, and whose are part of it now: an alert points to its newest incident alone."""
     a = t.alert.c
-    found: dict[int, list[str]] = {}
+    found = {row.id: set(row.snapshot.get("sources", [])) for row in incidents}
+    ids = list(found)
     for start in range(0, len(ids), 500):
         chosen = select(a.incident_id, a.source).where(a.incident_id.in_(ids[start : start + 500])).distinct()
-        for row in session.execute(chosen.order_by(a.incident_id, a.source)):
-            found.setdefault(row.incident_id, []).append(row.source)
-    return found
+        for row in session.execute(chosen):
+            found[row.incident_id].add(row.source)
+    return {incident_id: sorted(sources) for incident_id, sources in found.items()}
 
 
 def _told(rows: Sequence[Any], book: Book) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select
 from incidents import answers, cascades, holding, paging, store, tables
 from incidents.book import Book
 from incidents.claims import end
-from incidents.lifecycle import CLOSED, OPEN, RESOLVED, SELF_CLEARED
+from incidents.lifecycle import OPEN, SELF_CLEARED, next_state
 from incidents.promises import Bell, cancel
 from incidents.units import spoken
 
@@ -20,7 +20,7 @@ WEEK = timedelta(days=7)
 TOO_OFTEN = "it clears by itself too often: mend its alert rule or runbook"
 
 
-def cleared(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[Bell]:
+def cleared(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
     """Nothing of the incident fires any more. That is a fact about machines; it ends nothing but waiting pages.
 
     1. Somebody has it: it becomes resolved once the signal stayed clear for `resolve_after`.
@@ -77,7 +77,7 @@ def close_self_cleared(session: Connection, incident: Row[Any], *, now: datetime
     incident = store.change_incident(
         session,
         incident,
-        status=CLOSED,
+        status=next_state(incident.status, "clear"),
         closed_at=now,
         closed_reason=SELF_CLEARED,
         impact_over_at=incident.cleared_at,
@@ -131,12 +131,12 @@ def hold_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> l
 def resolve_by_signal(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:
     """An acknowledged incident whose signal stayed clear: resolved, with contained and impact over marked by signal."""
     after = store.rules_of(incident).severities[incident.severity].resolve_after
-    paging.cancel_all(session, incident, why="resolved", now=now, but=("tell", "deadline", "digest"))
+    paging.cancel_all(session, incident, why="resolved", now=now, but=paging.RIGHT_TO_HEAR)
     store.write(session, incident.id, "resolved.signal", now=now, source="alert", after=spoken(after))
     store.change_incident(
         session,
         incident,
-        status=RESOLVED,
+        status=next_state(incident.status, "resolve"),
         resolved_at=now,
         contained_at=incident.contained_at or incident.cleared_at,
         impact_over_at=incident.impact_over_at or incident.cleared_at,

@@ -14,11 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from incidents import holding, store, tables
+from incidents import holding, paging, store, tables
 from incidents.book import Book
 from incidents.lifecycle import OPEN
-from incidents.paging import BY_PERSONS
-from incidents.policykeys import LIVE
+from incidents.policykeys import LIVE_MODE
 from incidents.promises import IS_DUE, Outcome, Skip
 
 t = tables
@@ -77,9 +76,9 @@ def carried_with(
 
 def _may_share(row: Row[Any], book: Book) -> bool:
     """A page that is tried again goes alone: its key must not stand for other incidents than before."""
-    if book.policy.hearing.bundle_from == 0 or row.mode != LIVE:
+    if book.policy.hearing.bundle_from == 0 or row.mode != LIVE_MODE:
         return False
-    if row.attempts > 1 or row.facts.get("why") in BY_PERSONS:
+    if row.attempts > 1 or row.facts.get("why") in paging.BY_PERSONS:
         return False
     contacts = book.policy.contacts(row.target, "page")
     kinds = {book.policy.channels[one.channel].kind for one in contacts if one.channel in book.policy.channels}
@@ -109,7 +108,7 @@ def _pages_of(session: Connection, row: Row[Any], *, book: Book, now: datetime) 
 
 
 def _page(row: Any, *, under_way: bool = False, waits: bool = False) -> _Page:
-    waits = waits and row.facts.get("why") not in BY_PERSONS
+    waits = waits and row.facts.get("why") not in paging.BY_PERSONS
     carried, contact = bool(row.facts.get("bundle")), int(row.facts.get("contact", 0))
     return _Page(row.id, row.incident_id, row.at, under_way, waits, carried, contact, row.severity)
 
@@ -142,13 +141,16 @@ def _still_owed(session: Connection, ids: Sequence[int], *, book: Book) -> list[
     found = []
     for row in rows:
         incident = store.find_incident(session, row.incident_id)
-        if is_owed(session, row, incident) is None and incident.mode == LIVE:
+        if why_needless(session, row, incident, book) is None and incident.mode == LIVE_MODE:
             found.append((row, incident))
     return sorted(found, key=lambda one: (book.policy.rank(one[1].severity), one[0].id))
 
 
-def is_owed(session: Connection, row: Row[Any], incident: Row[Any]) -> Skip | None:
-    """Whether a page may leave: not over, this round, not taken, not held. None: it may, as one about a parked act."""
+def why_needless(session: Connection, row: Any, incident: Row[Any], book: Book) -> Skip | None:
+    """Why a page wakes nobody now: over, another round, taken, held. None where it may leave, or ring on.
+
+    Of `row` the round, the target and the facts are looked at. Nothing ends one about a parked act but an answer.
+    """
     if row.facts.get("why") == "parked":
         return None
     if incident.status not in OPEN:
@@ -156,10 +158,10 @@ def is_owed(session: Connection, row: Row[Any], incident: Row[Any]) -> Skip | No
     if row.round != incident.round:
         return Skip("superseded", "a new round began")
     if incident.taken_by is not None and not row.facts.get("even_if_taken"):
-        return Skip("cancelled", f"{incident.taken_by} has it")
+        return Skip("cancelled", f"{paging.person_name(book, incident.taken_by)} has it")
     if row.facts.get("why") == "still_on_it" and incident.taken_by != row.target:
-        return Skip("cancelled", f"{row.target} has it no more")
-    if row.facts.get("why") not in BY_PERSONS and holding.is_held(session, incident):
+        return Skip("cancelled", f"{paging.person_name(book, row.target)} has it no more")
+    if row.facts.get("why") not in paging.BY_PERSONS and holding.is_held(session, incident):
         return Skip("held", "the signal is clear")
     return None
 

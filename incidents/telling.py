@@ -12,7 +12,7 @@ from incidents import hearing, paging, store, tables
 from incidents.book import Book
 from incidents.errors import Refused
 from incidents.lifecycle import OPEN, next_state
-from incidents.policykeys import LIVE
+from incidents.policykeys import LIVE_MODE
 from incidents.promises import Bell, Wanted, make
 from incidents.words import names
 
@@ -30,7 +30,7 @@ def next_due(
     incident: Any, every: timedelta | None, *, told_at: datetime | None, spoke_at: datetime | None = None
 ) -> datetime | None:
     """When the next update is due; None where none is owed."""
-    if every is None or incident.status not in OPEN or incident.mode != LIVE:
+    if every is None or incident.status not in OPEN or incident.mode != LIVE_MODE:
         return None
     return counted_from(incident, told_at=told_at, spoke_at=spoke_at) + every
 

@@ -157,7 +157,6 @@ def _plain_whole(value: Any) -> int:
 
 Duration = Annotated[timedelta, _from_text(duration, timedelta)]
 Span = Annotated[timedelta | WorkingDays, _from_text(span, (timedelta, WorkingDays))]
-Ratio = Annotated[float, _from_text(ratio, (float, int))]
 YesNo = Annotated[bool, _from_text(yes_or_no, bool)]
 Whole = Annotated[int, BeforeValidator(_plain_whole)]
 Day = Annotated[date, _from_text(day, date)]

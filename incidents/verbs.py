@@ -1,4 +1,7 @@
-"""The one door: every verb that a person can use on an incident, whichever way they came (console, API, CLI, link)."""
+"""The verbs on an incident, and what all of them share: permission, lock, note, audit.
+
+People come by `door`; a provider's receipt comes by itself, inside the unit of work that settles it.
+"""
 
 from __future__ import annotations
 
@@ -189,8 +192,7 @@ def _resolve(press: Press) -> list[Bell]:
     status = lifecycle.next_state(press.incident.status, "resolve")
     bells = _take_by_acting(press)
     note = press.text("note")
-    but = ("tell", "deadline", "digest")  # resolving ends the asking, never another audience's right to hear
-    paging.cancel_all(press.session, press.incident, why="resolved", now=press.now, but=but)
+    paging.cancel_all(press.session, press.incident, why="resolved", now=press.now, but=paging.RIGHT_TO_HEAR)
     store.write(
         press.session, press.incident.id, "resolved", now=press.now, actor=press.by.person, source=press.by.via,
         hat=press.hat, person=press.by.name, note=f" {note}" if note else "",
@@ -255,7 +257,7 @@ def _stand_down(press: Press) -> list[Bell]:
     )  # fmt: skip
     incident = store.change_incident(press.session, press.incident, status=status, stood_down_at=press.now)
     told = paging.asked_people(press.session, incident)
-    paging.cancel_all(press.session, incident, why="stood down", now=press.now, but=("tell", "deadline", "digest"))
+    paging.cancel_all(press.session, incident, why="stood down", now=press.now, but=paging.RIGHT_TO_HEAR)
     store.end_hats(press.session, incident.id, now=press.now)
     n = f"{press.now:%Y%m%dT%H%M%S}"
     wanted = [

@@ -34,6 +34,7 @@ TIMELINE = {
     "silenced": "Firing again: {title}. Silence {silence} of {author} mutes it until {until}; nobody is paged.",
     "silence.ended": "Silence {silence} muted it until now. It still fires, so it is decided anew.",
     "held": "{title} fires again right after its resolve. Waiting until {until}, in case it is a slower peer's old news.",
+    "left": "{title} belongs to {name} now.",
     "cleared.alert": "Resolved by its sender: {title}.",
     "signal.clear": "The signal is clear: nothing of this incident fires any more.",
     "signal.held": "Paging holds while the signal is clear; a new firing lets it go on.",

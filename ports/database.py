@@ -31,6 +31,8 @@ MOST_CONNECTIONS = 20  # to a PostgreSQL server, of each engine; beyond the pool
 TRIES = 3  # of a write that gave way to another
 GIVES_WAY = ("40P01", "40001")  # PostgreSQL's deadlock and serialisation failure
 QUERY_CANCELED = "57014"
+OUT_OF_MEMORY = "53200"
+PROGRAM_LIMIT = "54"  # PostgreSQL's class for what is too long or too complex: our fault, not the store's
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's word for "not migrated yet"
 SQLITE_ERROR = 1  # a wrong statement or a missing table: our fault, not the store's
 POSTGRESQL_OPTIONS = (
@@ -346,12 +348,12 @@ def store_errors() -> Iterator[None]:
         if not is_store_down(error):
             raise
         why = f"The database can't be used now: {_first_line(error.orig)}"
-        raise (GaveWay if getattr(error.orig, "sqlstate", None) in GIVES_WAY else StoreDown)(why) from error
+        raise (GaveWay if _sqlstate(error) in GIVES_WAY else StoreDown)(why) from error
 
 
-def is_too_slow(down: StoreDown) -> bool:
-    """Whether one statement ran into PostgreSQL's `statement_timeout`: that may be the fault of what it was given."""
-    return getattr(getattr(down.__cause__, "orig", None), "sqlstate", None) == QUERY_CANCELED
+def is_too_much(down: StoreDown) -> bool:
+    """Whether one statement took PostgreSQL too long, or too much: that may be the fault of what it was given."""
+    return _sqlstate(down.__cause__) in (QUERY_CANCELED, OUT_OF_MEMORY)
 
 
 def is_store_down(error: BaseException) -> bool:
@@ -363,9 +365,16 @@ def is_store_down(error: BaseException) -> bool:
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code == SQLITE_ERROR:
         return "no such table" in str(error.orig)
-    if getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE:
+    state = _sqlstate(error)
+    if state == UNDEFINED_TABLE:
         return True
+    if state.startswith(PROGRAM_LIMIT):
+        return False
     return error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError)
+
+
+def _sqlstate(error: BaseException | None) -> str:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
 
 
 def _first_line(error: BaseException | None) -> str:

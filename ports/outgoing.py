@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ NEVER: tuple[Network, ...] = tuple(
 )  # fmt: skip
 OWN_NETWORKS = "own-networks"  # the setting's word for: loopback and private networks, as small teams have them
 MOST_ADDRESSES = 4  # of a name: they share the time that one would have
+LEAST = 1.5  # seconds for each of them: a road of that length is slow, and not dead
+ONE_ALONE = 3.0  # where the caller says nothing
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 _allowed: tuple[Network, ...] | None = None  # None: every network of our own
@@ -91,23 +94,30 @@ def session(*, trust_env: bool = False) -> requests.Session:
 
 class _Guarded(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        """To the first address of the name that takes us, within the time that one alone would have."""
+        """To the first address of the name that takes us, within little more than the time that one alone would have.
+
+        Each gets its share of that and never less than `LEAST`; where none is left, the last one is tried at once.
+        """
         named, whole = self._dns_host, self.timeout
         *others, last = self._looked_at(named)
         del others[MOST_ADDRESSES - 1 :]
-        if isinstance(whole, int | float):
-            self.timeout = whole / (len(others) + 1)
+        limit = float(whole) if isinstance(whole, int | float) else ONE_ALONE
+        share, ends = max(limit / (len(others) + 1), LEAST), time.monotonic() + limit
         try:
             for address in others:
+                self.timeout = share
+                if time.monotonic() + share > ends:
+                    break
                 try:
-                    return self._connected(address, named)
+                    return self._connected(address, named, limit)
                 except ConnectTimeoutError:  # and whatever refuses: urllib3 says that as a kind of it
                     continue
-            return self._connected(last, named)
+            self.timeout = max(ends - time.monotonic(), LEAST)
+            return self._connected(last, named, limit)
         finally:
             self.timeout = whole
 
-    def _connected(self, address: str, named: str) -> socket.socket:
+    def _connected(self, address: str, named: str, limit: float) -> socket.socket:
         """To that very address, under the name; and once more a look at who is at the other end."""
         try:
             self._dns_host = address
@@ -118,6 +128,7 @@ class _Guarded(HTTPConnection):
         if why:
             connected.close()
             raise ForbiddenAddress(f"{_shown(named)} {why}")
+        connected.settimeout(limit)  # greeting each other in TLS has as long as before, whatever this one's share was
         return connected
 
     def _looked_at(self, name: str) -> list[str]:

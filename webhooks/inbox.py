@@ -54,7 +54,7 @@ INSERT_ONCE = {
 }
 
 
-class Door:
+class Hooks:
     """A WSGI application: it answers /hooks/… itself and hands everything else on.
 
     It stands before the console's framework, because a delivery needs none of it and comes hundreds of times a second
@@ -107,8 +107,8 @@ class Door:
             log.info("hook.not_counted", source=name, why=str(why))
             answer = json.dumps({"accepted": None, "ignored": str(why)})
             return Answer(202, answer, content_type="application/json")
-        except Refused as refused:
-            return Answer(400, f"{refused} Nothing was stored; mend it and send it again.")
+        except MalformedPayload as malformed:  # one that this sender must mend; of the others all is stored first
+            return Answer(400, f"{malformed.sentence} Nothing was stored; mend it and send it again.")
         except BodyCutShort:
             return Answer(400, CUT_SHORT)
         except SpoolFull:
@@ -140,7 +140,8 @@ class Door:
         if witness is not None:
             witness.confirm()
         stored_headers = _stored_headers(headers, body, source)
-        _check(source, body.content, stored_headers, settings)
+        if source.check is not None:
+            source.check(body.content, stored_headers, settings)
         row = {
             "source": name,
             "delivery_key": source.delivery_key(headers),
@@ -186,19 +187,6 @@ class Answer:
 
 class SpoolBroken(Exception):
     """The spool can't be written: its disk is full or gone."""
-
-
-class Refused(Exception):
-    """The body is one that this sender must mend, and says why."""
-
-
-def _check(source: Source, body: bytes, headers: Mapping[str, str], settings: SourceSettings) -> None:
-    if source.check is None:
-        return
-    try:
-        source.check(body, headers, settings)
-    except MalformedPayload as malformed:
-        raise Refused(malformed.sentence) from malformed
 
 
 def _length(environ: WSGIEnvironment) -> int | None:

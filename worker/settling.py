@@ -81,7 +81,7 @@ class Settler:
             self.tell(work, row, outcome, state)
 
     def _end(self, session: Connection, row: Row[Any], ended: Ended, now: datetime) -> str | None:
-        ended = _as_of_now(session, row, ended)
+        ended = _as_of_now(session, row, ended, self.book())
         state: Any = ended.state
         if state in ("held", "released", "later"):
             again_at = now + ended.after if ended.after is not None else None
@@ -129,7 +129,7 @@ class Settler:
         )
 
 
-def _as_of_now(session: Connection, row: Row[Any], ended: Ended) -> Ended:
+def _as_of_now(session: Connection, row: Row[Any], ended: Ended, book: Any) -> Ended:
     """A thread's look may be old: a page that was not owed then may be by now, and nobody else would bring it back.
 
     Its incident is locked. What was held or cancelled meanwhile was due rows; this one was in our hands.
@@ -139,7 +139,8 @@ def _as_of_now(session: Connection, row: Row[Any], ended: Ended) -> Ended:
     if ended.state not in ("held", "cancelled"):
         return ended
     incident = store.find_incident(session, row.incident_id)
-    return ended if storms.is_owed(session, row, incident) else Ended("released", "it is owed again")
+    needless = storms.why_needless(session, row, incident, book)
+    return Ended("released", "it is owed again") if needless is None else ended
 
 
 def done_alone(session: Connection, what: Callable[[Connection], None], event: str, row: Row[Any]) -> bool:

@@ -22,7 +22,7 @@ from incidents.errors import MalformedPayload
 from incidents.promises import Bell
 from incidents.tables import inbox
 from ports.clock import Clock
-from ports.database import Database, GaveWay, StoreDown, Work, is_store_down, is_too_slow
+from ports.database import Database, GaveWay, StoreDown, Work, is_store_down, is_too_much
 from worker.keeping import Keeper
 
 log = structlog.get_logger("worker.taking")
@@ -179,7 +179,7 @@ class Taker:
             except NotOurs:
                 raise
             except StoreDown as down:
-                if not is_too_slow(down):
+                if not is_too_much(down):
                     self._give_back([parsed.row for parsed in waiting])
                 raise
             except Exception as error:

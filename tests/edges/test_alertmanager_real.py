@@ -20,7 +20,7 @@ from ports.clock import SystemClock
 from ports.database import Database
 from tests.fixtures.alertmanager import Alertmanager
 from tests.fixtures.waiting import eventually
-from webhooks.inbox import Door
+from webhooks.inbox import Hooks
 from webhooks.sources import SOURCES
 
 TOKEN = "a-token-of-32-random-bytes-or-more"
@@ -69,7 +69,7 @@ def store(database_url: str) -> Iterator[Store]:
 def address(store: Store) -> Iterator[str]:
     """The door behind a real HTTP server."""
     sources = {"alertmanager": Setting()}
-    app = Door(NotFound(), database=store.database, sources=lambda: sources, secrets=lambda _: [TOKEN.encode()])
+    app = Hooks(NotFound(), database=store.database, sources=lambda: sources, secrets=lambda _: [TOKEN.encode()])
     server = make_server("127.0.0.1", 0, app, threaded=False, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

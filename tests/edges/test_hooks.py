@@ -21,9 +21,8 @@ from incidents.errors import MalformedPayload
 from incidents.tables import counter, inbox
 from ports.clock import SettableClock
 from ports.database import Database
-from webhooks import inbox as inbox_door
 from webhooks.body import KEPT, LIMIT
-from webhooks.inbox import RETRY_AFTER
+from webhooks.inbox import RETRY_AFTER, Hooks
 from webhooks.sources import OVERSIZED, SOURCES, Source, alertmanager
 
 PAYLOADS = Path(__file__).parent.parent / "payloads" / "alertmanager"
@@ -91,7 +90,7 @@ def door(database_url: str, clock: SettableClock) -> Iterator[Door]:
     kinds = {**SOURCES, "numbered": Source("numbered", alertmanager.parse, numbered)}
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1000  # whatever the console allows, the door takes more
-    app.wsgi_app = inbox_door.Door(  # type: ignore[method-assign]
+    app.wsgi_app = Hooks(  # type: ignore[method-assign]
         app.wsgi_app,
         database=database,
         sources=lambda: sources,

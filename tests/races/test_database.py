@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import statistics
@@ -49,6 +50,18 @@ def put(work: Work, name: str) -> str:
 def names(database: Database) -> list[str]:
     with database.read() as work:
         return list(work.session.execute(select(counter.c.name).order_by(counter.c.name)).scalars())
+
+
+def test_what_is_too_long_for_an_index_is_no_fault_of_the_store(store: Database) -> None:
+    """Else whatever comes in with it is tried for ever, and keeps everything behind it waiting."""
+    endless = "".join(hashlib.sha256(str(n).encode()).hexdigest() for n in range(500))
+    said: Exception | None = None
+    try:
+        store.perform(lambda work: put(work, endless))
+    except Exception as error:
+        said = error
+
+    assert isinstance(said, exc.OperationalError if store.dialect == "postgresql" else type(None))
 
 
 class Bells:

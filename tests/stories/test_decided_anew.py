@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,13 @@ def when(condition: str, example: str) -> str:
     """The shop's runbook, with one more condition that its example meets."""
     return P0_RUNBOOK.replace('  - alertname="ShopDown"', f'  - alertname="ShopDown"\n  - {condition}').replace(
         "{labels: {alertname: ShopDown}}", f"{{labels: {{alertname: ShopDown}}, {example}}}"
+    )
+
+
+def paging_runbook() -> str:
+    """A runbook that a severity chooses, and nothing else."""
+    return P0_RUNBOOK.replace('alertname="ShopDown"', 'severity="page"').replace(
+        "alertname: ShopDown", "severity: page"
     )
 
 
@@ -174,6 +182,113 @@ def test_back_in_shadow_nothing_reaches_the_live_incident_of_before(open_desk: O
     assert desk.incident("INC-002")["status"] == "stood_down"
     assert desk.incident("INC-003")["mode"] == "shadow"
     assert desk.news() == []
+
+
+def test_a_severity_in_a_label_of_the_source_s_own_raises_what_fires(open_desk: OpenDesk) -> None:
+    runbook = P0_RUNBOOK.replace('alertname="ShopDown"', 'level="worst"').replace("alertname: ShopDown", "level: worst")
+    named = "\nsources: {alertmanager: {kind: alertmanager, severity_from: level}}\n"
+    desk = open_desk(CAST, more=named, runbooks={"worst": runbook})
+    odd = {"alertname": "Odd", "service": "files", "level": "critical"}
+    desk.alertmanager_says(labels=odd, starts_at=START)
+    assert desk.incident()["severity"] == "P1"
+
+    says(desk, {**odd, "level": "worst"}, of=odd)
+
+    assert [(one["id"], one["severity"]) for one in desk.incidents()] == [("INC-001", "P0")]
+    desk.news()
+
+
+def test_an_incident_whose_only_alert_went_to_another_one_is_clear(open_desk: OpenDesk) -> None:
+    desk = open_desk(CAST, runbooks={"paging": paging_runbook()})
+    desk.alertmanager_says(labels=ODD, starts_at=START)
+    desk.forward(minutes=2)
+    desk.alertmanager_says(labels={**ODD, "severity": "page", "disk": "b"})
+    assert {one["id"] for one in desk.incidents()} == {"INC-001", "INC-002"}
+    desk.does("acknowledge", incident="INC-001", by="ada")
+
+    says(desk, {**ODD, "severity": "page"}, of=ODD)
+
+    assert len(desk.incident("INC-002")["alerts"]) == 2
+    assert desk.incident("INC-001")["cleared_at"] is not None
+    assert any(said.endswith("belongs to INC-002 now.") for said in desk.timeline("INC-001"))
+    desk.forward(minutes=11)
+    assert desk.incident("INC-001")["status"] == "resolved"
+    desk.news()
+
+
+def test_an_alert_that_says_another_severity_and_began_after_people_ended_it_pages(desk: Desk) -> None:
+    desk.alertmanager_says(labels=ODD, starts_at=START)
+    desk.forward(minutes=2)
+    desk.press("ada", "acknowledge")
+    desk.does("resolve")
+    desk.does("stand-down")
+    desk.forward(hours=1)
+    says(desk, {**ODD, "severity": "error"}, of=ODD)
+    desk.forward(hours=1)
+    desk.news()
+
+    says(desk, ODD, of=ODD, starts_at=desk.clock.now())
+    desk.forward(minutes=2)
+
+    assert ("page", "ada") in desk.heard()
+    assert desk.incident("INC-002")["severity"] == "P1"
+
+
+def test_what_is_split_off_in_shadow_pages_once_its_source_is_live(open_desk: OpenDesk) -> None:
+    desk = open_desk(more=IN_SHADOW)
+    pods: list[Any] = [("firing", {**DATABASE_DOWN, "pod": pod}) for pod in "ab"]
+    desk.alertmanager_says(alerts=pods, starts_at=START)
+    switch(desk, "mode: shadow", "mode: live")
+    desk.does("split", alerts=[desk.incident()["alerts"][1]["id"]], by="ada")
+    assert desk.news() == []
+
+    desk.alertmanager_says(alerts=pods[1:], starts_at=START)
+
+    assert ("page", "ada") in desk.heard()
+    assert [one["mode"] for one in desk.incidents()] == ["live"]
+
+
+def test_an_alert_that_leaves_for_a_resolved_incident_reopens_that_one_and_clears_its_own(open_desk: OpenDesk) -> None:
+    desk = open_desk(CAST, runbooks={"paging": paging_runbook()})
+    desk.alertmanager_says(labels={**ODD, "severity": "page", "disk": "b"}, starts_at=START)
+    desk.does("acknowledge", by="ada")
+    desk.does("resolve")
+    desk.alertmanager_says(labels=ODD, starts_at=START)
+    desk.forward(minutes=2)
+    desk.news()
+
+    says(desk, {**ODD, "severity": "page"}, of=ODD)
+
+    assert desk.incident()["status"] == "active"
+    assert desk.incident("INC-002")["cleared_at"] is not None
+    desk.news()
+
+
+def test_an_incident_that_loses_one_alert_and_gains_another_at_once_is_not_clear(open_desk: OpenDesk) -> None:
+    desk = open_desk(CAST, runbooks={"paging": paging_runbook()})
+    desk.alertmanager_says(labels=ODD, starts_at=START)
+    desk.alertmanager_says(labels={**ODD, "severity": "page", "disk": "b"}, starts_at=START)
+    assert len(desk.incidents()) == 2
+    body = desk.payload([("firing", {**ODD, "severity": "page"}), ("firing", {**ODD, "disk": "c"})], starts_at=START)
+    body["alerts"][0]["fingerprint"] = fingerprint(ODD)
+
+    desk.post(json.dumps(body).encode())
+    desk.settle()
+
+    assert (desk.incident()["status"], desk.incident()["cleared_at"]) == ("active", None)
+    assert [one["labels"].get("disk") for one in desk.incident()["alerts"]] == ["c"]
+    desk.news()
+
+
+def test_a_label_without_end_opens_its_incident_on_every_database(desk: Desk) -> None:
+    endless = "".join(hashlib.sha256(str(n).encode()).hexdigest() for n in range(500))  # nothing compresses it
+    desk.alertmanager_says(labels={**ODD, "alertname": endless, "env": endless}, starts_at=START)
+    desk.alertmanager_says(labels={**ODD, "alertname": endless, "env": endless, "disk": "b"}, starts_at=START)
+
+    assert len(desk.incident()["alerts"]) == 2
+    assert len(desk.incidents()) == 1
+    desk.forward(minutes=1)
+    assert ("page", "ada") in desk.heard()
 
 
 # --- a silence over the hour of a suggestion ---

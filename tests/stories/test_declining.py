@@ -266,3 +266,30 @@ def test_command_is_offered_by_a_page_though_the_signal_is_clear(desk: Desk) -> 
     desk.does("roles", role="commander", person="ben")
 
     assert desk.heard() == [("page", "ben")]
+
+
+def test_whose_turn_came_while_the_signal_was_clear_is_the_next_to_be_brought_in(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.forward(minutes=3)
+    desk.alertmanager_says("resolved")
+    desk.forward(minutes=1, seconds=30)
+    desk.news()
+
+    said = desk.does("escalate", by="cy")["said"]
+
+    assert said == "The next of the path is paged now."
+    assert desk.heard() == [("page", "ben")], "his turn was held, so he was never paged"
+
+
+def test_seen_within_the_first_minute_moves_nobody_s_turn_forward(open_desk: OpenDesk) -> None:
+    desk = open_desk(CAST.replace("tech_lead: [cy]", "tech_lead: [ben]"))
+    desk.alertmanager_says(labels=CRITICAL)
+    desk.forward(seconds=30)
+    desk.does("seen", by="ben")
+    desk.forward(seconds=31)
+    assert desk.heard() == [("page", "ada")]
+
+    desk.forward(minutes=2, seconds=58)
+    assert desk.news() == []
+    desk.forward(seconds=1)
+    assert desk.heard() == [("page", "ben")], "the on-call people did not answer, and he only saw it"

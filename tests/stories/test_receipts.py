@@ -109,6 +109,19 @@ def test_a_page_stops_ringing_once_somebody_else_has_it(desk: Desk, pushover: Pu
     desk.news()
 
 
+def test_still_on_it_stops_ringing_once_a_colleague_takes_command(desk: Desk, pushover: Pushover) -> None:
+    desk.does("acknowledge", by="ada")
+    desk.forward(minutes=31)
+    assert pushover.ringing("ada")
+
+    desk.does("roles", role="commander", person="ben", by="ben")
+    desk.forward(seconds=6)
+
+    assert not pushover.ringing("ada")
+    assert "The page to Ada by ring no longer rings: Ada has it no more." in desk.timeline()
+    desk.news()
+
+
 def test_a_page_stops_ringing_when_its_incident_clears_by_itself(desk: Desk, pushover: Pushover) -> None:
     desk.alertmanager_says("resolved")
     desk.forward(minutes=6)

@@ -220,6 +220,22 @@ def test_the_report_is_of_its_span_and_of_its_name(open_desk: OpenDesk) -> None:
     assert desk.api("GET", "/shadow/report?since=soon", expect=422)["code"] == "malformed"
 
 
+def test_the_report_of_a_source_knows_the_incidents_of_an_alert_that_fired_more_than_once(open_desk: OpenDesk) -> None:
+    desk = open_desk(more=IN_SHADOW)
+    for _ in range(2):
+        desk.alertmanager_says("firing")
+        desk.forward(minutes=2)
+        desk.alertmanager_says("resolved")
+        desk.forward(hours=30)
+
+    report = desk.api("GET", "/shadow/report?since=7d&name=alertmanager")
+
+    assert [(one["id"], one["sources"]) for one in report["opened"]] == [
+        ("INC-001", ["alertmanager"]),
+        ("INC-002", ["alertmanager"]),
+    ]
+
+
 def test_the_console_keeps_shadow_apart_and_marks_it_with_a_word_and_a_shape(open_desk: OpenDesk) -> None:
     desk = open_desk(more=IN_SHADOW)
     desk.alertmanager_says("firing")

@@ -16,7 +16,7 @@ from worker.channels.calling import CONNECT_SECONDS, READ_SECONDS, Caller, read_
 from worker.channels.channel import Can, Log, Message
 
 API = "https://api.pushover.net"
-TITLE, TEXT, URL, URL_TITLE = 250, 1024, 512, 100  # characters that Pushover takes
+TITLE, TEXT, URL = 250, 1024, 512  # characters that Pushover takes
 EMERGENCY, NORMAL = "2", "0"
 SHORTEST_RETRY, LONGEST_EXPIRE = 30, 10_800  # seconds; Pushover refuses what is outside
 NOT_SOONER = timedelta(seconds=5)  # Pushover asks for so much after a server error

@@ -186,15 +186,13 @@ def enable(session: Connection, login: str, *, by: Actor, now: datetime) -> Row[
     return find(session, account.login)
 
 
-def set_password(
-    session: Connection, login: str, password_hash: str | None, *, by: Actor, now: datetime, but: str = ""
-) -> None:
-    """Every session ends with the password that began it, except for the one whose hash is `but`."""
+def set_password(session: Connection, login: str, password_hash: str | None, *, by: Actor, now: datetime) -> None:
+    """Every session ends with the password that began it."""
     account = _locked(session, login)
     if account.login != by.login:
         permissions.allows(by, "accounts")
     session.execute(update(t.account).where(t.account.c.id == account.id).values(password_hash=password_hash))
-    end_sessions(session, account.login, kinds=("session", "signin"), but=but, now=now)
+    end_sessions(session, account.login, kinds=("session", "signin"), now=now)
     _audit(session, by, "account.password", account.login, {"set": password_hash is not None}, now)
 
 

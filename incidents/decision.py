@@ -40,6 +40,13 @@ class Decided:
     lends: Runbook | None = None  # a runbook that matches and is not armed: it lends its steps and decides nothing
     mode: Mode = LIVE_MODE
 
+    @classmethod
+    def by_hand(
+        cls, *, severity: str, team: str, group_key: str, service: str | None = None, claimed: bool = True, mode: Mode
+    ) -> Decided:
+        """No alert was looked at: a person, or Firedoor itself, says all there is to decide."""
+        return cls(OPEN_IT, timedelta(0), "", severity, None, service, team, claimed, group_key, mode=mode)
+
     @property
     def proposed(self) -> str | None:
         """The severity that a person finds filled in when they open it by hand."""

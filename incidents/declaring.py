@@ -39,13 +39,11 @@ def declare(
     n = store.count(session, "incident.declared")
     key = f"declared:{by.person}:{now.isoformat()}:{n}"  # what a person declares belongs to nothing else
     mode = book.policy.mode_of(source=None, service=service or None, team=team)
-    decided = Decided(
-        "open", now - now, "", severity, None, service or None, team, claimed or not service, key, mode=mode
+    decided = Decided.by_hand(
+        severity=severity, team=team, group_key=key, service=service or None, claimed=claimed or not service, mode=mode
     )
-    incident, bells = opening.open_incident(
-        session, [], decided, severity=severity, begun_by="person", person=by.person, via=by.via, title=title,
-        summary=summary, book=book, now=now,
-    )  # fmt: skip
+    opener = opening.by_person(by.person, via=by.via, title=title, summary=summary)
+    incident, bells = opening.open_incident(session, [], decided, severity=severity, opener=opener, book=book, now=now)
     facts = {"title": title, "severity": severity, "service": service or ""}
     _audit(session, by, "declare", incident.name, facts, now=now)
     return Done(incident.id, incident.name, bells, f"{incident.name} is open.")
@@ -66,8 +64,8 @@ def open_alert(
         raise Refused("open.live", f"{newest.name} is open for it already. Nothing was opened.")
     chosen = _known_severity(severity or decided.proposed or "", book)
     incident, bells = opening.open_incident(
-        session, [alert], decided, severity=chosen, begun_by="person", person=by.person, via=by.via,
-        code="opened.suggestion", parent=newest, book=book, now=now,
+        session, [alert], decided, severity=chosen, parent=newest, book=book, now=now,
+        opener=opening.by_person(by.person, via=by.via, code="opened.suggestion"),
     )  # fmt: skip
     session.execute(
         t.alert.update()

@@ -182,28 +182,33 @@ def _sent(
     book: Book,
     now: datetime,
 ) -> list[Bell]:
-    h = t.hearing
+    """A page or tell left: its receipt is asked for, and whom it counts for is written down."""
     asked = [receipts.wanted(incident, row, outcome, carried=carried, now=now)] if outcome.receipt else []
     bells = make(session, asked, now=now)
     if row.kind == "page" and incident.taken_by is not None and not row.facts.get("even_if_taken"):
         return bells  # it crossed an acknowledgement: what its audiences are owed is a tell by now, and that one counts
     if row.facts.get("why") == telling.FURTHER:
         return bells  # they had heard before, and what else the person is owed is owed still
+    _count_as_sent(session, incident, row, channel, is_delivered=outcome.delivered, now=now)
+    if outcome.delivered and row.kind != "page" and row.round == incident.round:
+        evidence.hear(session, incident, row.target, evidence="delivered", channel=channel, book=book, now=now)
+    return bells
+
+
+def _count_as_sent(
+    session: Connection, incident: Row[Any], row: Row[Any], channel: str, *, is_delivered: bool, now: datetime
+) -> None:
+    """In every audience of its person. Who was only told before, and is paged now, is asked from now on."""
+    h = t.hearing
     mine = [h.c.incident_id == incident.id, h.c.round == row.round, h.c.person == row.target]
-    session.execute(
-        update(h).where(*mine, h.c.sent_at.is_(None), h.c.how != "digest").values(sent_at=now, by_channel=channel)
-    )
+    at_once = [*mine, h.c.how != "digest"]
+    session.execute(update(h).where(*at_once, h.c.sent_at.is_(None)).values(sent_at=now, by_channel=channel))
     if row.kind == "page":  # whatever it is about; what a colleague saw before it is no answer to it
         told = [*mine, h.c.how == "page", h.c.asked_as != "page"]
         session.execute(update(h).where(*told, h.c.evidence == "seen").values(heard_at=None, evidence=None))
         session.execute(update(h).where(*told).values(asked_as="page"))
-    if outcome.delivered:
-        session.execute(
-            update(h).where(*mine, h.c.delivered_at.is_(None), h.c.how != "digest").values(delivered_at=now)
-        )
-        if row.kind != "page" and row.round == incident.round:
-            evidence.hear(session, incident, row.target, evidence="delivered", channel=channel, book=book, now=now)
-    return bells
+    if is_delivered:
+        session.execute(update(h).where(*at_once, h.c.delivered_at.is_(None)).values(delivered_at=now))
 
 
 def _sent_inside(

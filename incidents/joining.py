@@ -242,8 +242,8 @@ def split(press: Press) -> list[Bell]:
     decided = next((one for one in each if one.severity == severity), each[0])
     decided = replace(decided, group_key=key, decide="open", mode=incident.mode)  # people work on it: it goes on so
     new, bells = opening.open_incident(
-        session, chosen, decided, severity=severity, person=press.by.person, via=press.by.via, begun_by="person",
-        code="split.from", said={"other": incident.name}, book=press.book, now=now,
+        session, chosen, decided, severity=severity, book=press.book, now=now,
+        opener=opening.by_person(press.by.person, via=press.by.via, code="split.from", said={"other": incident.name}),
     )  # fmt: skip
     moved = move_alerts(press, incident, new, [one.id for one in chosen])
     session.execute(update(t.alert).where(t.alert.c.id.in_(moved)).values(group_key=key))

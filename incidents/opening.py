@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,34 +25,47 @@ INSERT = insert(t.incident).returning(t.incident)  # built once: that costs more
 STALE_DEFAULT = timedelta(hours=1)  # the repeat interval of the printed receiver snippet
 
 
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Who or what opens an incident, and in what words; as it stands, its alerts do, in theirs."""
+
+    begun_by: str | None = None
+    person: str | None = None
+    via: str = "alert"
+    title: str = ""
+    summary: str = ""
+    code: str = ""
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+
+def by_person(person: str, *, via: str, **words: Any) -> Opener:
+    """Somebody opens it: it waits for nothing. `words` are the other fields of an opener."""
+    return Opener("person", person, via, **words)
+
+
+ITS_ALERTS = Opener()
+
+
 def open_incident(
     session: Connection,
     alerts: Sequence[Row[Any]],
     decided: Decided,
     *,
     severity: str,
+    opener: Opener = ITS_ALERTS,
+    parent: Row[Any] | None = None,
     book: Book,
     now: datetime,
-    parent: Row[Any] | None = None,
-    begun_by: str | None = None,
-    person: str | None = None,
-    via: str = "alert",
-    title: str = "",
-    summary: str = "",
-    code: str = "",
-    said: dict[str, Any] | None = None,
 ) -> tuple[Row[Any], list[Bell]]:
     """Open one incident with everything it must do: timeline, roles, hearing, pages, deadlines, escalation, steps."""
     incident = _insert_incident(
-        session, alerts, decided, severity=severity, parent=parent, begun_by=begun_by or decided.begun_by,
-        person=person, title=title, summary=summary, book=book, now=now,
-    )  # fmt: skip
+        session, alerts, decided, severity=severity, opener=opener, parent=parent, book=book, now=now
+    )
     runbook = decided.runbook or decided.lends or book.runbooks.fallback
-    wait = timedelta(0) if person else decided.wait
+    wait = timedelta(0) if opener.person else decided.wait
     silence = staleness.watch_for_silence(incident, repeat_of(alerts[0], book), n=1, now=now) if alerts else []
     with store.entries_together(session):
-        _write_opening(session, incident, decided, parent=parent, code=code or f"opened.{incident.begun_by}",
-                       person=person, via=via, said=said or {}, book=book, now=now)  # fmt: skip
+        _write_opening(session, incident, decided, opener=opener, parent=parent, book=book, now=now)
         for alert in alerts[:1]:
             at = alert.last_seen_at
             store.write(session, incident.id, "fired", now=now, source="alert", at=at, title=alert.title)
@@ -60,7 +74,7 @@ def open_incident(
         _fill_roles(session, incident, now=now)
         if runbook is not None:
             containment.write_steps(session, incident.id, runbook.worklist(), now=now)
-        begin = paging.begin_round if person else cascades.begin  # what a person opens waits for nothing
+        begin = paging.begin_round if opener.person else cascades.begin  # what a person opens waits for nothing
         bells = begin(session, incident, wait=wait, beside=silence, book=book, now=now)
     return incident, bells
 
@@ -78,11 +92,8 @@ def _insert_incident(
     decided: Decided,
     *,
     severity: str,
+    opener: Opener,
     parent: Row[Any] | None,
-    begun_by: str,
-    person: str | None,
-    title: str,
-    summary: str,
     book: Book,
     now: datetime,
 ) -> Row[Any]:
@@ -97,8 +108,8 @@ def _insert_incident(
         "group_key": decided.group_key,
         "status": ACTIVE,
         "severity": severity,
-        "title": clean_line(title or (first.title if first is not None else "")),
-        "summary": clean_text(summary or annotations.get("description", "")),
+        "title": clean_line(opener.title or (first.title if first is not None else "")),
+        "summary": clean_text(opener.summary or annotations.get("description", "")),
         "service": decided.service,
         "team": decided.team,
         "runbook": runbook.name if runbook else None,
@@ -108,8 +119,8 @@ def _insert_incident(
             **snapshot_of(decided.team, runbook, book=book, now=now),
             "sources": sorted({alert.source for alert in alerts}),
         },
-        "begun_by": begun_by,
-        "severity_by": "person" if person else decided.severity_by,
+        "begun_by": opener.begun_by or decided.begun_by,
+        "severity_by": "person" if opener.person else decided.severity_by,
         "mode": decided.mode,
         "parent_id": parent.id if parent is not None else None,
         "round": 1,
@@ -117,7 +128,7 @@ def _insert_incident(
         "began_at": min([*began, detected_at]),
         "detected_at": detected_at,
         "declared_at": now,
-        "person_knew_at": now if person else None,
+        "person_knew_at": now if opener.person else None,
     }
     return session.execute(INSERT, values).one()
 
@@ -145,11 +156,8 @@ def _write_opening(
     incident: Row[Any],
     decided: Decided,
     *,
+    opener: Opener,
     parent: Row[Any] | None,
-    code: str,
-    person: str | None,
-    via: str,
-    said: dict[str, Any],
     book: Book,
     now: datetime,
 ) -> None:
@@ -158,10 +166,11 @@ def _write_opening(
         "title": incident.title,
         "severity": incident.severity,
         "runbook": decided.runbook.title if decided.runbook else "",
-        "person": paging.person_name(book, person) if person else "",
-        **said,
+        "person": paging.person_name(book, opener.person) if opener.person else "",
+        **opener.said,
     }
-    store.write(session, incident.id, code, now=now, actor=person or store.MACHINE, source=via, **facts)
+    code, actor = opener.code or f"opened.{incident.begun_by}", opener.person or store.MACHINE
+    store.write(session, incident.id, code, now=now, actor=actor, source=opener.via, **facts)
     if parent is not None:
         store.write(session, incident.id, "recurrence", now=now, parent=parent.name)
     if not decided.claimed:

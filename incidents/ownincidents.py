@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 from incidents import opening, paging, reopening, store
 from incidents.alerts import clean_line
 from incidents.book import Book
-from incidents.decision import OPEN_IT, Decided
+from incidents.decision import Decided
 from incidents.lifecycle import RESOLVED
 from incidents.policykeys import LIVE_MODE, SHADOW, Mode
 from incidents.promises import Bell, make
@@ -97,9 +97,7 @@ def _open(
         store.change_incident(session, live)
         return []
     team, _ = book.policy.team_of(None)
-    decided = Decided(OPEN_IT, timedelta(0), "", severity, None, None, team, True, group_key, mode=mode)
-    _, bells = opening.open_incident(
-        session, [], decided, severity=severity, begun_by="mapping", title=title, summary=summary, code=code,
-        said=said, book=book, now=now,
-    )  # fmt: skip
+    decided = Decided.by_hand(severity=severity, team=team, group_key=group_key, mode=mode)
+    opener = opening.Opener("mapping", title=title, summary=summary, code=code, said=said)
+    _, bells = opening.open_incident(session, [], decided, severity=severity, opener=opener, book=book, now=now)
     return bells

@@ -114,9 +114,13 @@ def _fired_together(
     book: Book,
     now: datetime,
 ) -> list[Bell]:
-    """Alerts of one group key fired: they join the live incident, reopen the one that just ended, or open a new one.
+    """Alerts of one group key fired.
 
-    A silence mutes what would open or reopen. Of an incident that people work on, it mutes nothing.
+    1. An incident is live: they join it, and a resolved one reopens. What people knew when they ended it is noted only.
+    2. A silence mutes what would open or reopen; of an incident that people work on it mutes nothing.
+    3. One ended a moment ago: it reopens, where one of them opens by itself or was part of it.
+    4. One of them opens by itself: a new incident, as bad as the worst of those, recurring from the last one.
+    5. Otherwise what was decided is written down.
     """
     newest = store.where_merged(session, store.newest_by_key(session, key))
     if newest is not None and newest.mode == LIVE_MODE and members[0][1].mode == SHADOW:
@@ -129,9 +133,8 @@ def _fired_together(
         return []
     if incident is not None:
         return _join(session, incident, members, book=book, now=now)
-    ended = newest
-    if ended is not None and _may_reopen(ended, now) and _call_for_it(ended, members):
-        return reopen_by_signal(session, ended, members, book=book, now=now)
+    if newest is not None and _may_reopen(newest, now) and _call_for_it(newest, members):
+        return reopen_by_signal(session, newest, members, book=book, now=now)
     urgent = [decided for _, decided in members if decided.decide == OPEN_IT and decided.severity]
     if not urgent:
         _note_decision(session, members)
@@ -139,7 +142,7 @@ def _fired_together(
     worst = book.policy.worst([decided.severity for decided in urgent if decided.severity])
     decided = next(one for one in urgent if one.severity == worst)
     incident, bells = opening.open_incident(
-        session, [row for row, _ in members], decided, severity=worst, parent=ended, book=book, now=now
+        session, [row for row, _ in members], decided, severity=worst, parent=newest, book=book, now=now
     )
     _note_decision(session, members, incident_id=incident.id)
     return bells

@@ -76,7 +76,8 @@ Member = tuple[Row[Any], Decided]
 def muting(session: Connection, members: Sequence[Member], *, book: Book, now: datetime) -> dict[int, InForce]:
     """Which of the alerts a silence would mute: alert id → the silence, whose row is locked from here on.
 
-    Silences are locked before incidents, lowest id first.
+    Maintenance windows that are due begin with it, as rows and their ends. Silences are locked before incidents, lowest
+    id first.
     """
     loud = [(alert, decided) for alert, decided in members if decided.decide in (OPEN_IT, SUGGEST)]
     known = begin_windows(session, book=book, now=now) if loud else []

@@ -24,7 +24,7 @@ HEARD = (*TIMES, "how", "asked_as", "ended", "evidence", "by_channel")  # what i
 
 
 def before(session: Connection, incident: Row[Any]) -> str:
-    """What is so right before an acknowledgement, for its entry of the timeline: that much it can give back."""
+    """The state just before an acknowledgement, as JSON in its entry of the timeline, so that it can be restored."""
     p = t.promise
     owed = session.execute(
         select(p.c.id, p.c.facts).where(

@@ -52,7 +52,7 @@ def every_of(incident: Row[Any]) -> timedelta | None:
 
 
 def last_told(session: Connection, ids: Collection[int]) -> dict[int, datetime]:
-    """When a draft or a further update left last, an incident."""
+    """When a draft or a further update left last, for each incident."""
     p = t.promise.c
     kept = select(p.incident_id, p.ended_at, p.facts).where(p.incident_id.in_(ids), p.kind == "tell", p.state == "kept")
     found: dict[int, datetime] = {}
@@ -63,7 +63,7 @@ def last_told(session: Connection, ids: Collection[int]) -> dict[int, datetime]:
 
 
 def last_spoke(session: Connection, ids: Collection[int]) -> dict[int, datetime]:
-    """When a person wrote or pressed anything last, an incident."""
+    """When a person wrote or pressed anything last, for each incident."""
     e = t.timeline.c
     newest = (
         select(e.incident_id, func.max(e.entered_at).label("at"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-
 from html import unescape
 
 from tests.fixtures.desk import DATABASE_DOWN, P0_RUNBOOK, Desk, OpenDesk

@@ -105,9 +105,10 @@ class _Guarded(HTTPConnection):
         share, ends = max(limit / (len(others) + 1), LEAST), time.monotonic() + limit
         try:
             for address in others:
-                self.timeout = share
-                if time.monotonic() + share > ends:
+                left = ends - time.monotonic()
+                if left < share / 2:
                     break
+                self.timeout = min(share, left)
                 try:
                     return self._connected(address, named, limit)
                 except ConnectTimeoutError:  # and whatever refuses: urllib3 says that as a kind of it

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from incidents.promises import Outcome
 from ports import outgoing
@@ -184,6 +185,35 @@ def test_an_address_that_swallows_what_is_sent_to_it_keeps_nobody_from_the_next(
         assert call(f"http://several.example.com:{listener.server_port}/").result == "yes"
         for one in waiting:
             one.close()
+    listener.end()
+
+
+def test_each_of_several_addresses_has_time_for_a_long_road(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that each is given is written down where the connection begins, as it is for every library's."""
+    given: list[float | None] = []
+    real = HTTPConnection._new_conn
+
+    def connect(self: HTTPConnection) -> socket.socket:
+        given.append(self.timeout if isinstance(self.timeout, int | float) else None)
+        return real(self)
+
+    def several(_host: Any, port: Any, *_rest: Any, **_more: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in (11, 12, 13, 2)]
+
+    listener = Listener("127.0.0.2")
+    monkeypatch.setattr(HTTPConnection, "_new_conn", connect)
+    real_lookup = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, port, *rest, **more: (
+            several(host, port) if host == "several.example.com" else real_lookup(host, port, *rest, **more)
+        ),
+    )
+
+    assert call(f"http://several.example.com:{listener.server_port}/").result == "yes"
+    assert len(given) == 4
+    assert all(one is not None and one >= 1.5 for one in given)
     listener.end()
 
 

@@ -73,7 +73,7 @@ def _take_command(press: Press) -> list[Bell]:
 def _wear(press: Press, role: str, person: str) -> None:
     if store.roles_now(press.session, press.incident.id).get(role) != person:
         store.give_role(press.session, press.incident.id, role, person, by=press.by.person, now=press.now)
-        _say(press, "role", person=paging.person_name(press.book, person), role=label(press.book, role))
+        press.say("role", person=paging.person_name(press.book, person), role=label(press.book, role))
     store.change_incident(press.session, store.find_incident(press.session, press.incident.id))
 
 
@@ -82,8 +82,8 @@ def _offer(press: Press, role: str, person: str, *, wearer: str) -> list[Bell]:
     session, incident, now, book = press.session, press.incident, press.now, press.book
     _end_offers(session, incident, role, why="offered anew", now=now)
     keeper = paging.person_name(book, wearer)
-    _say(
-        press, "handover.offered", giver=press.by.name, role=label(book, role),
+    press.say(
+        "handover.offered", giver=press.by.name, role=label(book, role),
         person=paging.person_name(book, person), keeper=keeper,
     )  # fmt: skip
     incident = store.change_incident(session, incident)
@@ -110,12 +110,6 @@ def _offer(press: Press, role: str, person: str, *, wearer: str) -> list[Bell]:
 def _tell(press: Press, person: str, why: str, role: str) -> Wanted:
     incident = store.find_incident(press.session, press.incident.id)
     return paging.tell(incident, person, f"{why}-{role}-{incident.version}", why=why, now=press.now)
-
-
-def _say(press: Press, code: str, **facts: Any) -> None:
-    store.write(
-        press.session, press.incident.id, code, now=press.now, actor=press.by.person, source=press.by.via, **facts
-    )
 
 
 # --- the answer ---
@@ -146,11 +140,11 @@ def declined(press: Press, offer: Row[Any]) -> Answered:
     role = offer.facts["role"]
     _end_offers(press.session, press.incident, role, why=f"{press.by.person} can't take it", now=press.now)
     wearer = store.roles_now(press.session, press.incident.id).get(role)
-    kept = {"role": label(press.book, role), "keeper": paging.person_name(press.book, wearer) if wearer else "Nobody"}
-    _say(press, "handover.declined", person=press.by.name, **kept)
+    keeper = paging.person_name(press.book, wearer) if wearer else "Nobody"
+    press.say("handover.declined", person=press.by.name, role=label(press.book, role), keeper=keeper)
     store.change_incident(press.session, press.incident)
     bells = make(press.session, [_tell(press, offer.facts["by"], "hat_kept", role)], now=press.now)
-    return Answered(bells, answer("decline.hat", **kept))
+    return Answered(bells, answer("decline.hat", role=label(press.book, role), keeper=keeper))
 
 
 def handover_due(session: Connection, row: Row[Any], book: Book, now: datetime) -> list[Bell]:
@@ -192,13 +186,13 @@ def look_at_hat(press: Press, verb: str) -> None:
     wearer = store.roles_now(press.session, press.incident.id).get(role)
     if wearer in (None, press.by.person):
         return
-    facts = {"wearer": paging.person_name(press.book, wearer), "role": label(press.book, role)}
+    name, hat = paging.person_name(press.book, wearer), label(press.book, role)
     if separation == "strict":
         raise Refused(
             "hat.strict",
-            f"That is for the {facts['role']}: {facts['wearer']}. Nothing was changed. Take the hat, or ask them.",
+            f"That is for the {hat}: {name}. Nothing was changed. Take the hat, or ask them.",
         )
-    _say(press, "hat.outside", person=press.by.name, **facts)
+    press.say("hat.outside", person=press.by.name, wearer=name, role=hat)
 
 
 def _hat_for(press: Press, verb: str) -> str | None:

@@ -78,10 +78,10 @@ def join(press: Press, incident: Row[Any], into: Row[Any], *, reason: str = "") 
     moved = move_alerts(press, incident, into)
     paging.cancel_all(session, incident, why=f"merged into {into.name}", now=now)
     paging.end_hearing(session, incident, why="merged")
-    facts = {"person": press.by.name, "count": len(moved), "reason": because(reason)}
+    facts: dict[str, Any] = {"person": press.by.name, "count": len(moved), "reason": because(reason)}
     more: dict[str, Any] = {"before": incident.status, "alerts": moved, "into": into.name}
-    _say(press, incident.id, "merged", **facts, **more)
-    _say(press, into.id, "merged.here", **facts, other=incident.name, title=incident.title)
+    press.say("merged", on=incident.id, **facts, **more)
+    press.say("merged.here", on=into.id, **facts, other=incident.name, title=incident.title)
     store.end_hats(session, incident.id, now=now)
     store.change_incident(
         session, incident, status=CLOSED, closed_at=now, closed_reason="merged", merged_into=into.id, cascade_of=None
@@ -126,14 +126,14 @@ def _carry_over(press: Press, incident: Row[Any], into: Row[Any]) -> list[Bell]:
         bells += signal.back(session, into, now=now)
         into = store.find_incident(session, into.id)
     if book.policy.rank(incident.severity) < book.policy.rank(into.severity):
-        _say(press, into.id, "merged.raised", other=incident.name, before=into.severity, after=incident.severity)
+        press.say("merged.raised", on=into.id, other=incident.name, before=into.severity, after=incident.severity)
         bells += grading.set_severity(
             session, into, incident.severity, by=press.by.person, severity_by=into.severity_by, book=book, now=now
         )
         into = store.find_incident(session, into.id)
     if incident.taken_by is not None and into.taken_by is None and into.status in OPEN:
         name = paging.person_name(book, incident.taken_by)
-        _say(press, into.id, "merged.taken", person=name, other=incident.name)
+        press.say("merged.taken", on=into.id, person=name, other=incident.name)
         bells += answers.acknowledge(session, into, by=incident.taken_by, via=press.by.via, book=book, now=now)
         bells += showing.owe(session, into, via=press.by.via, book=book, now=now)
     return bells
@@ -199,7 +199,7 @@ def separate(press: Press) -> list[Bell]:
         raise Refused("separate.alone", f"{incident.name} is not held to be part of another. Nothing was changed.")
     root = store.find_incident(session, incident.cascade_of)
     waited = cascades.is_waiting(session, incident)
-    _say(press, incident.id, "separated", person=press.by.name, root=root.name, waited=waited)
+    press.say("separated", on=incident.id, person=press.by.name, root=root.name, waited=waited)
     incident = store.change_incident(session, incident, cascade_of=None)
     if not waited:
         return []
@@ -249,7 +249,7 @@ def split(press: Press) -> list[Bell]:
     session.execute(update(t.alert).where(t.alert.c.id.in_(moved)).values(group_key=key))
     evidence.hear(session, new, press.by.person, evidence="seen", channel=press.by.via, book=press.book, now=now)
     facts = {"person": press.by.name, "count": len(moved), "other": new.name, "title": new.title}
-    _say(press, incident.id, "split", **facts, reason=because(press.text("reason")))
+    press.say("split", on=incident.id, **facts, reason=because(press.text("reason")))
     for one in (store.change_incident(session, incident), store.find_incident(session, new.id)):
         if not store.is_anything_firing(session, one.id):
             bells += signal.cleared(session, one, now=now)
@@ -272,10 +272,3 @@ def put_back(press: Press, incident: Row[Any], new: Row[Any]) -> list[Bell]:
     mine = t.alert.c.incident_id == new.id
     press.session.execute(update(t.alert).where(mine).values(group_key=incident.group_key))
     return join(press, new, incident)
-
-
-def _say(press: Press, incident_id: int, code: str, **facts: Any) -> None:
-    store.write(
-        press.session, incident_id, code, now=press.now, actor=press.by.person, source=press.by.via,
-        hat=press.hat, **facts,
-    )  # fmt: skip

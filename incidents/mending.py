@@ -46,8 +46,8 @@ def change_runbook(press: Press) -> list[Bell]:
     removed = _remove_waiting(press.session, press.incident.id)
     _append_steps(press, runbook.worklist(), removed)
     before = press.incident.snapshot["runbook"]
-    _say(
-        press, "runbook.changed", person=press.by.name, before=before["title"] or "none", after=runbook.title,
+    press.say(
+        "runbook.changed", person=press.by.name, before=before["title"] or "none", after=runbook.title,
         count=len(removed), reason=because(press.text("reason")), removed=removed, frozen=json.dumps(before),
     )  # fmt: skip
     return _follow(press, frozen)
@@ -100,8 +100,8 @@ def false_alarm(press: Press) -> list[Bell]:
     bells = cascades.root_ended(session, incident, now=now)
     paging.cancel_all(session, incident, why="false alarm", now=now)
     paging.end_hearing(session, incident, why="false_alarm")
-    _say(
-        press, "false_alarm", person=press.by.name, reason=_ended(reason), before=incident.status, rule=rule,
+    press.say(
+        "false_alarm", person=press.by.name, reason=_ended(reason), before=incident.status, rule=rule,
         said=reason, proposal=rule or "nothing, for no alert opened it.",
     )  # fmt: skip
     store.end_hats(session, incident.id, now=now)
@@ -220,13 +220,10 @@ def undo(press: Press) -> list[Bell]:
     """Take back what an entry of the timeline tells of. A new entry supersedes it; the old one stays."""
     entry = entry_to_undo(press)
     bells = UNDO[entry.kind](press, press.incident, entry)
-    _say(press, "undone", supersedes=entry.id, person=press.by.name, what=entry.text)
+    press.say("undone", supersedes=entry.id, person=press.by.name, what=entry.text)
     for other in _others_of(entry):
         incident = store.find_incident(press.session, other)
-        store.write(
-            press.session, incident.id, "undone.here", now=press.now, actor=press.by.person, source=press.by.via,
-            person=press.by.name, other=press.incident.name, what=entry.text,
-        )  # fmt: skip
+        press.say("undone.here", on=incident.id, person=press.by.name, other=press.incident.name, what=entry.text)
         store.change_incident(press.session, incident)
     store.change_incident(press.session, store.find_incident(press.session, press.incident.id))
     return bells
@@ -234,10 +231,3 @@ def undo(press: Press) -> list[Bell]:
 
 def _others_of(entry: Row[Any]) -> list[str]:
     return [entry.facts[name] for name in ("into", "other") if isinstance(entry.facts.get(name), str)]
-
-
-def _say(press: Press, code: str, *, supersedes: int | None = None, **facts: Any) -> None:
-    store.write(
-        press.session, press.incident.id, code, now=press.now, actor=press.by.person, source=press.by.via,
-        hat=press.hat, supersedes=supersedes, **facts,
-    )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from incidents import impact as triage
+from incidents import impact as proposing
 from incidents import lifecycle, store
 from incidents.errors import Malformed
 from incidents.press import Press
@@ -27,18 +27,12 @@ def note(press: Press) -> list[Bell]:
 
 def _answer_follow_up(press: Press) -> None:
     """What it asked for when it was over is answered by the note: no list shows it any more."""
-    store.write(
-        press.session, press.incident.id, "followed_up", now=press.now, actor=press.by.person, source=press.by.via,
-        hat=press.hat, person=press.by.name, what=press.incident.needs_human,
-    )  # fmt: skip
+    press.say("followed_up", person=press.by.name, what=press.incident.needs_human)
     store.change_incident(press.session, press.incident, needs_human=None)
 
 
 def _write(press: Press, entry: Entry) -> None:
-    store.write(
-        press.session, press.incident.id, entry.kind, now=press.now, at=entry.at, actor=press.by.person,
-        source=press.by.via, hat=press.hat, text=entry.text,
-    )  # fmt: skip
+    press.say(entry.kind, at=entry.at, text=entry.text)
     store.change_incident(press.session, press.incident)
 
 
@@ -69,19 +63,16 @@ def _given_time(press: Press) -> datetime | None:
 def impact(press: Press) -> list[Bell]:
     """One to three answers; together they propose a severity, which a person sets by the severity verb."""
     lifecycle.next_state(press.incident.status, "impact")
-    given = {question: press.text(question) for question in triage.QUESTIONS if press.text(question)}
+    given = {question: press.text(question) for question in proposing.QUESTIONS if press.text(question)}
     if not given:
         raise Malformed("field.scope", "Which answer? Give scope, workaround or revenue. Nothing was changed.")
     for question, answer in given.items():
-        if answer not in triage.QUESTIONS[question]:
-            accepted = ", ".join(triage.QUESTIONS[question])
+        if answer not in proposing.QUESTIONS[question]:
+            accepted = ", ".join(proposing.QUESTIONS[question])
             raise Malformed(f"field.{question}", f"“{question}” is one of {accepted}. Nothing was changed.")
     answers = {**press.incident.snapshot.get("impact", {}), **given}
-    found = triage.propose(answers, list(store.rules_of(press.incident).severities))
+    found = proposing.propose(answers, list(store.rules_of(press.incident).severities))
     proposed = f" Proposed: {found.severity}." if found and found.certain else ""
-    store.write(
-        press.session, press.incident.id, "impact", now=press.now, actor=press.by.person, source=press.by.via,
-        hat=press.hat, person=press.by.name, said=triage.said(answers), proposed=proposed,
-    )  # fmt: skip
+    press.say("impact", person=press.by.name, said=proposing.said(answers), proposed=proposed)
     store.change_incident(press.session, press.incident, snapshot={**press.incident.snapshot, "impact": answers})
     return []

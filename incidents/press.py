@@ -69,6 +69,21 @@ class Press:
             raise Malformed(f"field.{name}", f"{needed} Nothing was changed.")
         return text
 
+    def say(
+        self,
+        code: str,
+        *,
+        on: int | None = None,
+        at: datetime | None = None,
+        supersedes: int | None = None,
+        **facts: Any,
+    ) -> None:
+        """One entry of the timeline, by whoever presses; `on` is the id of another incident that it concerns."""
+        store.write(
+            self.session, self.incident.id if on is None else on, code, now=self.now, at=at, actor=self.by.person,
+            source=self.by.via, hat=self.hat, supersedes=supersedes, **facts,
+        )  # fmt: skip
+
     @property
     def who(self) -> dict[str, str]:
         return {"by": self.by.person, "via": self.by.via}

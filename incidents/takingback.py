@@ -56,10 +56,7 @@ def take_back(press: Press) -> list[Bell]:
     incident = store.change_incident(
         session, press.incident, taken_by=None, taken_at=None, needs_human=was["incident"]["needs_human"], **values
     )
-    store.write(
-        session, incident.id, "unacknowledged", now=now, actor=press.by.person, source=press.by.via,
-        supersedes=entry.id, person=press.by.name,
-    )  # fmt: skip
+    press.say("unacknowledged", supersedes=entry.id, person=press.by.name)
     if was["commander"] and was["commander"] != press.by.person:
         store.give_role(session, incident.id, "commander", was["commander"], by=store.MACHINE, now=now)
     _unhear(session, incident, was["heard"], by=press.by.person)

@@ -135,10 +135,7 @@ def _updates(press: Press) -> list[Bell]:
 def _note(press: Press) -> list[Bell]:
     text = press.text("text", needed="A note needs text.")
     lifecycle.next_state(press.incident.status, "note")
-    store.write(
-        press.session, press.incident.id, "note", now=press.now, actor=press.by.person, source=press.by.via,
-        hat=press.hat, text=text,
-    )  # fmt: skip
+    press.say("note", text=text)
     store.change_incident(press.session, press.incident)
     return []
 
@@ -180,10 +177,7 @@ def _contain(press: Press) -> list[Bell]:
     status = lifecycle.next_state(press.incident.status, "contain")
     bells = _take_by_acting(press)
     note = press.text("note")
-    store.write(
-        press.session, press.incident.id, "contained", now=press.now, actor=press.by.person, source=press.by.via,
-        hat=press.hat, person=press.by.name, note=f" {note}" if note else "",
-    )  # fmt: skip
+    press.say("contained", person=press.by.name, note=f" {note}" if note else "")
     store.change_incident(press.session, press.incident, status=status, contained_at=press.now)
     return bells
 
@@ -193,10 +187,7 @@ def _resolve(press: Press) -> list[Bell]:
     bells = _take_by_acting(press)
     note = press.text("note")
     paging.cancel_all(press.session, press.incident, why="resolved", now=press.now, but=paging.RIGHT_TO_HEAR)
-    store.write(
-        press.session, press.incident.id, "resolved", now=press.now, actor=press.by.person, source=press.by.via,
-        hat=press.hat, person=press.by.name, note=f" {note}" if note else "",
-    )  # fmt: skip
+    press.say("resolved", person=press.by.name, note=f" {note}" if note else "")
     before = press.incident
     store.change_incident(
         press.session, before, status=status, resolved_at=press.now,
@@ -223,10 +214,7 @@ def _severity(press: Press) -> list[Bell]:
     if wanted == before:
         raise Refused("severity.same", f"It is {before} already. Nothing was changed.")
     code = "severity.raised" if rules.rank(wanted) < rules.rank(before) else "severity.lowered"
-    store.write(
-        press.session, press.incident.id, code, now=press.now, actor=press.by.person, source=press.by.via,
-        hat=press.hat, person=press.by.name, before=before, after=wanted, reason=because(press.text("reason")),
-    )  # fmt: skip
+    press.say(code, person=press.by.name, before=before, after=wanted, reason=because(press.text("reason")))
     return grading.set_severity(
         press.session, press.incident, wanted, by=press.by.person, severity_by="person", book=press.book, now=press.now
     )

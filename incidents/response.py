@@ -89,7 +89,7 @@ def _fired(
     for key, members in groups.items():
         bells += _fired_together(session, key, members, muting, regraded, book=book, now=now)
     suggesting.owe(session, fired, now=now)
-    return bells + _leave(session, alerts, book=book, now=now)
+    return bells + _leave(session, alerts, now=now)
 
 
 def _as_split(session: Connection, alert: Row[Any], decided: Decided, now: datetime) -> Decided:
@@ -246,7 +246,7 @@ def _join(
     return bells
 
 
-def _leave(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, now: datetime) -> list[Bell]:
+def _leave(session: Connection, alerts: Sequence[Row[Any]], *, now: datetime) -> list[Bell]:
     """What alerts were part of until now, where they went elsewhere: a worse severity may choose another runbook.
 
     No resolve of theirs will ever say so there: an incident of which nothing else fires is clear, and one in shadow
@@ -258,7 +258,9 @@ def _leave(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, now: 
     bells: list[Bell] = []
     now_in = {row.id: row.incident_id for row in _rows(session, list(before)).values()}
     moved = [alert for alert in before.values() if now_in[alert.id] != alert.incident_id]
-    for incident_id in sorted({alert.incident_id for alert in moved}):
+    i = t.incident.c
+    left = select(i.id).where(i.id.in_({alert.incident_id for alert in moved}), i.status.in_(LIVE)).order_by(i.id)
+    for incident_id in session.execute(left).scalars().all() if moved else ():
         incident = store.lock_incident(session, incident_id)
         gone = [alert for alert in moved if alert.incident_id == incident_id]
         into = store.find_incident(session, now_in[gone[0].id])

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from incidents import claims, shadow
 from incidents.policykeys import SHADOW
-from incidents.promises import Bell, NotNow, Outcome
+from incidents.promises import Bell, NotNow, Outcome, Prepared, Skip
 from ports.clock import Clock
 from ports.database import Database, StoreDown
 from worker.dangerous import act_in_child
@@ -24,16 +24,8 @@ NEWER = timedelta(seconds=30)  # until somebody looks again who may know the kin
 Seen = Literal["done", "before", "unknown"]
 
 
-class Prepared(Protocol):
-    @property
-    def actor(self) -> str: ...
-
-    @property
-    def facts(self) -> Mapping[str, Any]: ...
-
-
 class Kind(Protocol):
-    """What `incidents.kinds.Kind` is to us."""
+    """What `incidents.kinds.Kind` is to us: which kinds there are is not the engine's business."""
 
     @property
     def name(self) -> str: ...
@@ -42,7 +34,7 @@ class Kind(Protocol):
     def decide(self) -> Callable[..., list[Bell]] | None: ...
 
     @property
-    def prepare(self) -> Callable[..., Any] | None: ...
+    def prepare(self) -> Callable[..., Prepared | Skip] | None: ...
 
     @property
     def settled(self) -> Callable[..., list[Bell]] | None: ...
@@ -105,7 +97,7 @@ class Trier:
             return Done(row, Ended("later", acted.why, acted.after), tried=False)
         return Done(row, acted, tried=True)
 
-    def _prepare(self, row: Row[Any]) -> Any:
+    def _prepare(self, row: Row[Any]) -> Prepared | Ended:
         """What to do, from the incident as it is now: since the promise was made somebody may have acknowledged."""
         kind = self.kinds.get(row.kind)
         with self.database.read() as work:
@@ -115,10 +107,10 @@ class Trier:
                 log.warning("promise.unknown_kind", promise_id=row.id, incident_id=row.incident_id, kind=row.kind)
                 return Ended("later", f"this version knows no promise of the kind {row.kind!r}", NEWER)
             prepared = kind.prepare(work.session, row, self.book(), work.now)
-            if hasattr(prepared, "why"):  # a Skip
+            if isinstance(prepared, Skip):
                 if prepared.state == "failed" and row.mode == SHADOW:
                     return KeptBack("cancelled", f"{shadow.WOULD} failed: {prepared.why}")
-                return Ended(prepared.state, prepared.why, getattr(prepared, "after", None))
+                return Ended(prepared.state, prepared.why, prepared.after)
             if shadow.keeps_back(work.session, row, prepared):
                 return KeptBack("cancelled", shadow.would_have(row, prepared, self.book()))
             if not row.dangerous and not _second_provider_begins(row, prepared):

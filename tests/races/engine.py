@@ -16,24 +16,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from incidents import promises
-from incidents.promises import Bell, Outcome, Wanted
+from incidents.promises import Bell, Outcome, Prepared, Skip, Wanted
 from incidents.tables import attempt, promise
 from ports.clock import Clock, SystemClock
 from ports.database import Database
 from worker.keeping import Keeper
-
-
-@dataclass(frozen=True)
-class Skip:
-    state: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Prepared:
-    actor: str
-    target: str | None
-    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Press:
 PRESSES: Mapping[str, Press] = {
     "acknowledge": Press("Acknowledge", NEXT, shows={HEAD: "Ada has it since"}),
     "unacknowledge": Press("By mistake: take it back", NEXT, shows={HEAD: "Nobody yet"}),
-    "seen": Press("Seen", NEXT, shows={WHO_HEARS: "by seen"}),
+    "seen": Press("Seen", NEXT, shows={WHO_HEARS: "pressed Seen"}),
     "decline": Press("Can't take it", NEXT, shows={WHO_HEARS: "can't take it"}),
     "escalate": Press(
         "Escalate now", CAN_DO, "Escalate now", {"Why, or what to add": "reason"}, shows={TIMELINE: "No idea"}

@@ -19,6 +19,7 @@ from templates.fitting import SHORT, fitted, one_line, plain_ascii
 
 LONGEST_FACT = 500
 # What of a text is shown as more than text: `code`, a web address in plain ASCII, an incident's name.
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|‰|[kKMGT]?i?B|[nµm]?s|min|h|d)(?!\w))")
 _MARKED = re.compile(
     r"`(?P<code>[^`\n]+)`"
     r"|(?<!\w)(?P<link>https?://[^\s<>\"'`\\“”‘’«»]+)"
@@ -215,6 +216,11 @@ def sentence(text: str) -> str:
     return bare if not bare or bare[-1] in "?!" else f"{bare}."
 
 
+def unbroken(text: str) -> str:
+    """A number and its unit stay on one line: `97 %`, `12 min`."""
+    return _BEFORE_UNIT.sub("\u00a0", text or "")
+
+
 def coded(text: str) -> Markup:
     """Text for a page, in which `this` is code, and addresses and incidents are links; all of it is escaped."""
     text = text or ""
@@ -259,7 +265,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (ago, utc_time, utc_day, spoken, coded, names, one_line, sentence)
+    filters = (ago, utc_time, utc_day, spoken, coded, unbroken, names, one_line, sentence)
     environment.filters.update({one.__name__: one for one in filters})
     return environment
 

@@ -57,7 +57,7 @@ def test_the_link_names_the_service_the_whole_condition_and_who_is_paged_next(de
     desk.news()
 
     shown = unescape(desk.client.get(desk.links["ada"]).get_data(as_text=True))
-    assert "INC-001 payments: p99 is 28 s" in shown, "the sender's words do not say of what"
+    assert "INC-001 payments: p99 is 28\xa0s" in shown, "the sender's words do not say of what"
     assert "only if: the gateway serves one payment method that customers can do without, such as a wallet." in shown
     assert "Ben is paged" in shown
 

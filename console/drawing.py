@@ -60,7 +60,7 @@ def swimlanes(shown: Mapping[str, Any], *, theme: str, size: str, zone: tzinfo) 
     return {
         "c": COLOURS[theme],
         "width": width,
-        "height": bars_top + len(bars) * per + 48,
+        "height": bars_top + len(bars) * per + 64,
         "left": left,
         "right": width - 16,
         "top": TOP,
@@ -110,7 +110,7 @@ def _bar(axis: Axis, one: Mapping[str, Any], y: float) -> dict[str, Any]:
         **one,
         "y": y,
         "x": begin,
-        "w": max(3.0, end - begin),
+        "w": max(10.0, end - begin),
         "due_x": axis.x(one["due"]),
         "due_seen": one["due"] <= axis.until,
     }

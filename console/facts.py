@@ -13,6 +13,7 @@ from incidents.lifecycle import LIVE, OPEN
 from incidents.oncall import members
 from incidents.permissions import lack
 from incidents.press import Actor
+from incidents.runbookkeys import LAST_RESORT
 from incidents.takingback import WITHIN
 from incidents.units import spoken
 from incidents.verbs import VERBS
@@ -137,6 +138,7 @@ def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "is_live": facts["status"] in LIVE,
         "ended_at": ended_at,
         "over_at": over_at(facts, ended_at),
+        "first": first_containment(facts),
         "then": first_lever(facts),
         "hats": [
             (worn["label"], worn["name"])
@@ -145,7 +147,7 @@ def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         ],
         "milestones": [(what, facts[name]) for what, name in MILESTONES if facts[name]],
         "steps": [
-            {**step, "may_go_early": step["phase"] == "contain" and step["lever"] != "correct_data"}
+            {**step, "may_go_early": step["phase"] == "contain" and step["lever"] != LAST_RESORT}
             for step in facts["steps"]
         ],
         "hearing": [{**one, "far": read_time(one["due_at"]) - now > FAR} for one in facts["hearing"]],
@@ -153,8 +155,20 @@ def derived(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def over_at(facts: Mapping[str, Any], ended_at: str | None) -> str | None:
-    """When it was over: what cleared by itself was so before anybody closed it."""
-    return facts["cleared_at"] if ended_at and facts["closed_reason"] == "self_cleared" else ended_at
+    """When the trouble was over: people stand down, and close it, later. None while it lasts."""
+    if facts["status"] in OPEN:
+        return None
+    by_itself = facts["cleared_at"] if facts["closed_reason"] == "self_cleared" else None
+    at: str | None = by_itself or facts["impact_over_at"] or facts["resolved_at"] or ended_at
+    return at
+
+
+def first_containment(facts: Mapping[str, Any]) -> str:
+    """What its page says to do first (U1), for whoever has not acknowledged yet; "" for others."""
+    if facts["next"]["verb"] != "acknowledge":
+        return ""
+    waiting = (step for step in facts["steps"] if step["phase"] == "contain" and step["state"] == "waiting")
+    return next((step["text"] for step in waiting if step["lever"] != LAST_RESORT), "")
 
 
 def first_lever(facts: Mapping[str, Any]) -> str:

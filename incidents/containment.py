@@ -14,12 +14,12 @@ from sqlalchemy import Connection, Row, update
 from incidents import store, tables
 from incidents.errors import Malformed, NotFound, Refused
 from incidents.lifecycle import ACTIVE, next_state
+from incidents.runbookkeys import LAST_RESORT
 from incidents.words import because
 
 t = tables
 OUTCOMES = ("done", "failed", "skipped")
 AFTER_CONTAINMENT = ("diagnose", "fix")
-LAST_RESORT = "correct_data"
 
 
 def write_steps(

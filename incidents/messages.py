@@ -26,6 +26,7 @@ from incidents.alerts import runbook_url
 from incidents.book import Book
 from incidents.evidence import PRESSES
 from incidents.lifecycle import OPEN, RESOLVED, STOOD_DOWN
+from incidents.runbookkeys import LAST_RESORT
 from incidents.units import iso, spoken
 from incidents.verbs import VERBS
 
@@ -202,7 +203,7 @@ def first_step(session: Connection, incident: Row[Any]) -> str:
     """The first containment step that is not tried yet: what to do first (U1)."""
     steps = store.steps_of(session, incident.id)
     waiting = [step for step in steps if step.phase == "contain" and step.state == "waiting"]
-    waiting = [step for step in waiting if step.lever != containment.LAST_RESORT]
+    waiting = [step for step in waiting if step.lever != LAST_RESORT]
     if waiting:
         return str(waiting[0].text)
     if incident.status != "active" or not containment.is_unlocked(incident, steps):

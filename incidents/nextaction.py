@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 
 from incidents import containment, lifecycle, paging, store
 from incidents.book import Book
+from incidents.runbookkeys import LAST_RESORT
 from incidents.units import iso
 
 POSTMORTEM = "Nobody is on it any more. The timeline and the picture say what happened; what is left is what to change."
@@ -45,7 +46,7 @@ def _act(action: str, why: str, verb: str | None, step: int | None = None) -> di
 
 def _next_containment(steps: Sequence[Row[Any]]) -> dict[str, Any]:
     waiting = [one for one in steps if one.state == "waiting"]
-    rungs = [one for one in waiting if one.phase in ("confirm", "contain") and one.lever != containment.LAST_RESORT]
+    rungs = [one for one in waiting if one.phase in ("confirm", "contain") and one.lever != LAST_RESORT]
     first = rungs[0] if rungs else None
     worked = [one for one in steps if one.phase == "contain" and one.state == "done"]
     if worked:

@@ -46,6 +46,13 @@
     }
   }
   keepZone();
+  function pin() { // a phone's line of what broke, for when its head is out of sight
+    var head = document.querySelector(".head");
+    document.documentElement.classList.toggle("past-head", !!head && head.getBoundingClientRect().bottom < 0);
+  }
+  document.documentElement.classList.add("pins");
+  addEventListener("scroll", pin, { passive: true });
+  pin();
   if (navigator.clipboard) document.documentElement.classList.add("copies"); // only over https, or on this machine
   document.addEventListener("click", function (event) {
     var button = event.target.closest("[data-copy]");

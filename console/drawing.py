@@ -60,7 +60,7 @@ def swimlanes(shown: Mapping[str, Any], *, theme: str, size: str, zone: tzinfo) 
     return {
         "c": COLOURS[theme],
         "width": width,
-        "height": bars_top + len(bars) * per + 64,
+        "height": bars_top + len(bars) * per + (64 if size == "narrow" else 34),
         "left": left,
         "right": width - 16,
         "top": TOP,

@@ -20,6 +20,7 @@ from ports.clock import Clock, SystemClock
 log = structlog.get_logger()
 
 LOOK_AGAIN = 1.0  # seconds between two looks at the files
+PREVIOUS = ("_previous", ".previous")  # how a reference to the secret of before ends
 Seen = tuple[tuple[str, int, int], ...]
 
 
@@ -33,6 +34,8 @@ class Shelf:
         self.refused: list[Fault] = []  # of these: files whose version before stays in force
         self._good: dict[str, Runbook] = {}  # the last good version of each runbook
         self._named: dict[Path, Seen] = {}  # the files that the policy refers to, as they were when they were read
+        self._known: dict[str, str] = {}  # the last value of each
+        self._lost: list[Fault] = []  # those of the newest reading that hold none any more
         self._lock = threading.Lock()
         self._looked_at = self.clock.monotonic()
         self._seen = self._look()
@@ -78,12 +81,13 @@ class Shelf:
         return _seen(paths)
 
     def _read(self) -> Book:
+        self._lost = []
         policy = self._read_policy()
         runbooks, refused, unreadable = self._read_runbooks(policy)
         library = Library(runbooks)
         self._good = {runbook.name: runbook for runbook in runbooks if not runbook.faults}
-        self.refused = refused
-        self.faults = refused + unreadable + [fault for runbook in runbooks for fault in runbook.faults]
+        self.refused = self._lost + refused
+        self.faults = self.refused + unreadable + [fault for runbook in runbooks for fault in runbook.faults]
         self.faults += check_library(
             library,
             roles=policy.roles_known,
@@ -106,11 +110,22 @@ class Shelf:
         return load_policy(text, str(path), lookup=self._look_up)
 
     def _look_up(self, reference: str) -> str | None:
-        """What the policy refers to. A file of it is known by how it was before it was read."""
+        """What the policy refers to. A file of it is known by how it was before it was read.
+
+        One that is empty or can't be read any more is refused, and its last value stays in force: while it is replaced,
+        pages must not go to the log. A secret of before may go.
+        """
         path = self.settings.file_behind(reference)
-        if path is not None:
-            self._named[path] = _seen([path])
-        return self.settings.lookup(reference)
+        if path is None:
+            return self.settings.lookup(reference)
+        self._named[path] = _seen([path])
+        value, known = self.settings.lookup(reference), self._known.get(reference)
+        if value:
+            self._known[reference] = value
+        elif known and not reference.lower().endswith(PREVIOUS):
+            self._lost.append(Fault(str(path), 1, "the file is empty or can't be read", "its value, as text in UTF-8"))
+            return known
+        return value
 
     def _read_runbooks(self, policy: Policy) -> tuple[list[Runbook], list[Fault], list[Fault]]:
         """Every runbook that can be read, the faults of those kept as they were, and of those that can't be read.

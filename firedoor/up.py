@@ -45,22 +45,24 @@ class CannotStart(FiredoorError):
 
 def up(settings: Settings, *, say: Callable[[str], None] | None = None) -> int:
     """Start everything and stay until SIGINT or SIGTERM. The exit code: 0, or 1 when nothing was started."""
-    say = say or partial(print, flush=True)  # whoever reads it through a pipe reads it now
+    # whoever reads them through a pipe reads them now; what was refused goes where a service's log is
+    refuse = say or partial(print, file=sys.stderr, flush=True)
+    say = say or partial(print, flush=True)
     try:
         lock = _lock(settings.home)
         _see_that_port_is_free(settings.host, settings.port)
         book = Shelf(settings).current()
     except FaultsFound as found:
-        say(f"{found.sentence}\nNothing was started: mend the policy, and try `firedoor check`.")
+        refuse(f"{found.sentence}\nNothing was started: mend the policy, and try `firedoor check`.")
         return 1
     except FiredoorError as refused:
-        say(refused.sentence)
+        refuse(refused.sentence)
         return 1
     settings = settings.write_missing_secrets()
     set_up_logs("up", hide=settings.secret_values())
     sign_in = _prepare(settings, owner(book.policy))
     if sign_in is None:
-        say("Nothing was started: the tables could not be made. The lines above say why.")
+        refuse("Nothing was started: the tables could not be made. The lines above say why.")
         return 1
     name_process("firedoor-up")
     welcome = greeting(settings, book, sign_in=sign_in)

@@ -209,7 +209,8 @@ def _give_on(
                 continue
             nexts = [row.person for row in rows if row.audience == audience and row.person not in not_again]
             person = next(iter(nexts), else_to)
-            at = max([turn.due_at, *_turn_in(audience, rows, turn.target, share)])
+            own = [] if turn.facts.get("hurried_by") else _turn_in(audience, rows, turn.target, share)
+            at = max([turn.due_at, *own])
             sooner, audiences = owed.get(person, (at, []))
             owed[person] = (min(at, sooner), list(dict.fromkeys([*audiences, audience])))
     owed.pop("", None)

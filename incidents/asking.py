@@ -108,9 +108,9 @@ def ask_holder(session: Connection, incident: Row[Any], *, now: datetime) -> lis
 def still_on_it_said(
     session: Connection, incident: Row[Any], *, by: str, via: str, book: Book, now: datetime
 ) -> list[Bell]:
-    """The holder pressed again. It answers an open question; otherwise it changes nothing."""
+    """The holder pressed again. It answers an open question; otherwise the next one comes later."""
     if _open_question(session, incident) is None:
-        return []
+        return keep_asking(session, incident, now=now)
     name = paging.person_name(book, by)
     store.write(session, incident.id, "still_on_it.yes", now=now, actor=by, source=via, person=name)
     return keep_asking(session, store.change_incident(session, incident), now=now)

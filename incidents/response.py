@@ -83,7 +83,7 @@ def _fired(
     muting = silences.muting(session, fired, book=book, now=now)
     groups: dict[str, list[tuple[Row[Any], Decided]]] = {}
     for alert, chosen in fired:
-        decided = _as_split(session, alert, chosen, now)
+        decided = _where_it_stays(session, alert, _as_split(session, alert, chosen, now))
         groups.setdefault(decided.group_key, []).append((alert, decided))
     bells: list[Bell] = []
     for key, members in groups.items():
@@ -102,6 +102,14 @@ def _as_split(session: Connection, alert: Row[Any], decided: Decided, now: datet
     if own.mode not in (LIVE_MODE, decided.mode):
         return decided  # split off in shadow, and live by now
     return replace(decided, group_key=alert.group_key)
+
+
+def _where_it_stays(session: Connection, alert: Row[Any], decided: Decided) -> Decided:
+    """What people work on goes on live though its source is in shadow by now; the others of its group do not join."""
+    if decided.mode != SHADOW or alert.incident_id is None:
+        return decided
+    own = store.find_incident(session, alert.incident_id)
+    return replace(decided, group_key=own.group_key) if own.mode == LIVE_MODE and own.status in LIVE else decided
 
 
 def _fired_together(
@@ -151,17 +159,15 @@ def _fired_together(
 def _where_they_belong(
     session: Connection, newest: Row[Any] | None, members: list[tuple[Row[Any], Decided]]
 ) -> Row[Any] | None:
-    """The live incident of their key; else that of one of them. One that is in shadow comes after any that is live."""
-    of_key = newest if newest is not None and newest.status in LIVE else None
-    if of_key is not None and of_key.mode == LIVE_MODE:
-        return of_key
+    """The live incident of their key; else that of one of them."""
+    if newest is not None and newest.status in LIVE:
+        return newest
     for alert, decided in members:  # moved there by a person, or opened under another key
         if alert.incident_id is not None:
             own = store.lock_incident(session, alert.incident_id)
-            modes = (LIVE_MODE,) if of_key is not None else (LIVE_MODE, decided.mode)
-            if own.status in LIVE and own.mode in modes:
+            if own.status in LIVE and own.mode in (LIVE_MODE, decided.mode):
                 return own
-    return of_key
+    return None
 
 
 def _note_what_people_knew(
@@ -183,11 +189,17 @@ def _note_what_people_knew(
         for alert, decided in members
         if alert.id in regraded
         and alert.incident_id == incident.id
-        and not _fires_anew(alert, regraded[alert.id], incident, book)
+        and not _fires_anew_as_bad(alert, decided, regraded[alert.id], incident, book)
         and not (decided.decide == OPEN_IT and decided.severity and book.policy.rank(decided.severity) < rank)
     ]
     _note_decision(session, known)
     return [one for one in members if one not in known]
+
+
+def _fires_anew_as_bad(alert: Row[Any], decided: Decided, before: Row[Any], incident: Row[Any], book: Book) -> bool:
+    """Many senders give the time of an event as its begin: one that only says “better now” wakes nobody."""
+    rank = book.policy.rank
+    return rank(decided.severity or "") <= rank(before.severity or "") and _fires_anew(alert, before, incident, book)
 
 
 def _call_for_it(incident: Row[Any], members: Sequence[tuple[Row[Any], Decided]]) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +74,28 @@ def test_a_secret_that_is_mended_in_its_file_counts_within_a_second(tmp_path: Pa
     read_once = shelf.current()
     clock.forward(timedelta(seconds=1))
     assert shelf.current() is read_once
+
+
+@pytest.mark.expects_errors("book.refused")
+@pytest.mark.parametrize("lose", [Path.unlink, lambda file: file.write_text("")], ids=["removed", "emptied"])
+def test_a_secret_whose_file_is_lost_stays_in_force_and_that_is_said(
+    tmp_path: Path, clock: SettableClock, lose: Callable[[Path], Any]
+) -> None:
+    secret, told = tmp_path / "ntfy_token", settings(tmp_path)
+    secret.write_text("good")
+    channel = f"  phone: {{kind: ntfy, url: https://ntfy.example.com, token: 'file:{secret}'}}\n"
+    (tmp_path / "firedoor.yaml").write_text(f"version: 1\nchannels:\n{channel}")
+    shelf = Shelf(told, clock)
+
+    lose(secret)
+    clock.forward(timedelta(seconds=1))
+
+    assert shelf.current().policy.channel_settings()["phone"]["token"] == "good"
+    assert [fault.file for fault in shelf.refusals()] == [str(secret)]
+    secret.write_text("new")
+    clock.forward(timedelta(seconds=1))
+    assert shelf.current().policy.channel_settings()["phone"]["token"] == "new"
+    assert shelf.refusals() == []
 
 
 @pytest.mark.expects_errors("book.refused")

@@ -126,7 +126,9 @@ def test_only_the_commander_is_offered_the_stand_down_and_others_take_command_fi
     assert "/i/INC-001/stand_down" not in presses(cy, "/i/INC-001")
     read = words(cy, "/i/INC-001")
     assert "Nothing for you to do now" in read
-    assert "Ben commands, and only the commander stands the team down. Where they can't, take command and do it." in read
+    assert (
+        "Ben commands, and only the commander stands the team down. Where they can't, take command and do it." in read
+    )
     assert "Stand the team down: Only the commander can. Ben commands: take command first." in read
     csrf = re.search(r'name="csrf" value="([0-9a-f]{64})"', cy.get("/i/INC-001").get_data(as_text=True))
     assert csrf

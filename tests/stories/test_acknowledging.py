@@ -387,3 +387,18 @@ def test_the_stand_down_reaches_whose_page_failed_and_nobody_whose_page_never_le
     desk.does("stand-down")
 
     assert desk.heard() == [("stand_down", "ada"), ("stand_down", "ben"), ("stand_down", "cy")]
+
+
+def test_a_press_before_anybody_asks_puts_the_question_off(desk: Desk) -> None:
+    desk.alertmanager_says("firing")
+    desk.press("ada", "acknowledge")
+    desk.forward(minutes=25)
+    desk.news()
+    desk.does("acknowledge", by="ada")
+    desk.forward(minutes=29, seconds=59)
+    assert ("page", "ada") not in desk.heard()
+
+    desk.forward(seconds=1)
+
+    assert desk.heard() == [("page", "ada")]
+    assert "still_on_it" in desk.kinds()

@@ -234,6 +234,39 @@ def test_an_alert_that_says_another_severity_and_began_after_people_ended_it_pag
     assert desk.incident("INC-002")["severity"] == "P1"
 
 
+def test_a_better_severity_reopens_nothing_though_its_sender_gives_a_new_time_with_it(desk: Desk) -> None:
+    desk.alertmanager_says(labels=ODD, starts_at=START)
+    desk.forward(minutes=2)
+    desk.press("ada", "acknowledge")
+    desk.does("resolve")
+    desk.forward(minutes=5)
+    desk.news()
+
+    says(desk, {**ODD, "severity": "error"}, of=ODD, starts_at=desk.clock.now())
+
+    assert desk.incident()["status"] == "resolved"
+    assert desk.news() == []
+
+
+def test_back_in_shadow_what_people_work_on_stays_live_and_takes_no_other_alert_with_it(open_desk: OpenDesk) -> None:
+    desk = open_desk(more=IN_SHADOW.replace("shadow", "live"))
+    pods: list[Any] = [("firing", {**DATABASE_DOWN, "pod": pod}) for pod in "ab"]
+    desk.alertmanager_says(alerts=pods[:1], starts_at=START)
+    desk.does("acknowledge", by="ada")
+    switch(desk, "mode: live", "mode: shadow")
+    desk.news()
+
+    for status in ("resolved", "firing"):
+        desk.forward(minutes=2)
+        desk.alertmanager_says(alerts=[(status, pods[0][1]), pods[1]], starts_at=START)
+
+    assert [one["labels"]["pod"] for one in desk.incident()["alerts"]] == ["a"]
+    assert desk.incident()["cleared_at"] is None
+    assert [one["labels"]["pod"] for one in desk.incident("INC-002")["alerts"]] == ["b"]
+    assert desk.incident("INC-002")["mode"] == "shadow"
+    assert desk.news() == []
+
+
 def test_what_is_split_off_in_shadow_pages_once_its_source_is_live(open_desk: OpenDesk) -> None:
     desk = open_desk(more=IN_SHADOW)
     pods: list[Any] = [("firing", {**DATABASE_DOWN, "pod": pod}) for pod in "ab"]

@@ -16,7 +16,7 @@ from incidents.book import Book
 from incidents.kinds import KINDS, Kind
 from ports import outgoing
 from ports.clock import Clock, SystemClock
-from ports.database import Database
+from ports.database import WARM, Database
 from ports.doorbell import Doorbell
 from ports.tokens import Signer
 from ports.writer import Writer
@@ -35,6 +35,7 @@ from worker.updating import Updater
 
 log = structlog.get_logger()
 POOL = {"web": 4, "worker": 6, "clock": 6}  # database connections that stay open; the web process writes through one
+WARM_OF = {"clock": 2}  # of a SQLite file, where fewer do: it stands in for others, and seldom
 
 
 @dataclass
@@ -71,7 +72,8 @@ class House:
         outgoing.allow(settings.outgoing)
         shelf = Shelf(settings, clock)
         doorbell = Doorbell(settings.redis_url)
-        database = Database(settings.database_url, clock, doorbell, pool_size=POOL.get(role, 8))
+        pools = {"pool_size": POOL.get(role, 8), "warm": WARM_OF.get(role, WARM)}
+        database = Database(settings.database_url, clock, doorbell, **pools)
         if role == "web":  # on PostgreSQL too: measured, it takes two thirds of the processor time a post
             Writer(database).attach()
         signer = Signer(settings.secret_key.encode())

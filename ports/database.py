@@ -88,8 +88,16 @@ class Database:
     """Opens units of work. Safe to build before a fork: each process gets its own connections."""
 
     def __init__(
-        self, url: str, clock: Clock, doorbell: Ringer | None = None, *, pool_size: int = 8, wait: float = WAIT_FOR_LOCK
+        self,
+        url: str,
+        clock: Clock,
+        doorbell: Ringer | None = None,
+        *,
+        pool_size: int = 8,
+        warm: int = WARM,
+        wait: float = WAIT_FOR_LOCK,
     ) -> None:
+        """Of a server `pool_size` connections stay open to write and as many to read; of a SQLite file `warm` each."""
         self.url = make_url(url)
         self.dialect = self.url.get_backend_name()
         if self.dialect == "postgresql":
@@ -98,6 +106,7 @@ class Database:
         self.doorbell = doorbell
         self.writer: GroupWriter | None = None
         self._pool_size = pool_size
+        self._warm = min(pool_size, warm)
         self._wait = wait
         self._steady = Steady(clock)
         self._engines: tuple[int, Engine, Engine] | None = None
@@ -259,7 +268,7 @@ class Database:
 
     def _build(self, *, write: bool) -> Engine:
         if self.dialect == "sqlite":
-            return sqlite_engine(self.url, write=write, pool_size=min(self._pool_size, WARM))
+            return sqlite_engine(self.url, write=write, pool_size=self._warm)
         from ports.leancursor import LeanCursor  # psycopg is loaded only where PostgreSQL is used
 
         return create_engine(

@@ -24,6 +24,7 @@ def test_operating_names_no_setting_that_does_not_exist() -> None:
     known = {variable.name for variable in VARIABLES}
     senders = ("EU_WEST_TOKEN", "SENTRY_SECRET", "ALERTMANAGER_TOKEN")
     examples = {f"FIREDOOR_{name}{which}" for name in senders for which in ("", "_PREVIOUS")}
+    examples |= {f"{name}_FILE" for name in known}
 
     named = set(re.findall(r"FIREDOOR_[A-Z_<>]+[A-Z>]", OPERATING))
 

@@ -97,10 +97,9 @@ def _of_incidents(session: Connection, book: Book, now: datetime) -> Iterator[Ne
         .order_by(i.c.severity, i.c.id)
         .limit(MOST)
     ).all()
-    over = session.execute(
+    over = session.execute(  # the reason says that it is closed; asked for the status, SQLite would read all that are
         select(i)
-        .where(i.c.needs_human.is_not(None), i.c.status == lifecycle.CLOSED, i.c.mode == LIVE_MODE)
-        .where(i.c.closed_reason == lifecycle.SELF_CLEARED)
+        .where(i.c.needs_human.is_not(None), i.c.closed_reason == lifecycle.SELF_CLEARED, i.c.mode == LIVE_MODE)
         .order_by(i.c.id.desc())
         .limit(MOST)
     ).all()

@@ -14,7 +14,7 @@ from incidents.book import Book
 from incidents.errors import Refused
 from incidents.lifecycle import OPEN, next_state
 from incidents.press import Answered
-from incidents.promises import Bell, Wanted, cancel, make
+from incidents.promises import Bell, Wanted, cancel, key_of, make
 from incidents.words import answer, because, names
 
 t = tables
@@ -121,7 +121,7 @@ def clear_again(session: Connection, incident: Row[Any], *, now: datetime) -> li
     after = store.rules_of(incident).severities[incident.severity].resolve_after
     wanted = Wanted(
         kind="hold",
-        key=paging.key_of("hold", incident, "resolve", incident.version),
+        key=key_of("hold", incident, "resolve", incident.version),
         due_at=max(now, incident.cleared_at + after),
         incident_id=incident.id,
         round=incident.round,
@@ -270,7 +270,7 @@ def page_member(session: Connection, incident: Row[Any], person: str, audience: 
 def _member_page(incident: Row[Any], person: str, audiences: list[str], *, due_at: datetime) -> Wanted:
     return Wanted(
         kind="page",
-        key=paging.key_of("page", incident, person, f"next-{incident.version}"),
+        key=key_of("page", incident, person, f"next-{incident.version}"),
         due_at=due_at,
         incident_id=incident.id,
         round=incident.round,

@@ -11,7 +11,7 @@ from incidents import holding, paging, store, tables
 from incidents.book import Book
 from incidents.claims import end
 from incidents.lifecycle import OPEN
-from incidents.promises import Bell, Wanted, cancel, make
+from incidents.promises import Bell, Wanted, cancel, key_of, make
 from incidents.units import spoken
 
 t = tables
@@ -41,7 +41,7 @@ def _question(session: Connection, incident: Row[Any], phase: str, *, due_at: da
     n = 1 + int(session.execute(asked).scalar_one())
     return Wanted(
         kind="still_on_it",
-        key=paging.key_of("still_on_it", incident, incident.taken_by, f"{n}-{phase}"),
+        key=key_of("still_on_it", incident, incident.taken_by, f"{n}-{phase}"),
         due_at=due_at,
         incident_id=incident.id,
         round=incident.round,

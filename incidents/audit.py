@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
-from incidents import escalation, holding, modes, once, paging, silences, store, tables
+from incidents import escalation, holding, laps, modes, once, paging, silences, store, tables
 from incidents.book import Book
 from incidents.lifecycle import OPEN
 from incidents.policykeys import LIVE_MODE
@@ -57,7 +57,7 @@ def _repair(session: Connection, incident: Row[Any], *, now: datetime) -> list[B
     store.count(session, "audit.repaired")
     store.write(session, incident.id, "audit.repaired", now=now, repair="Its escalation path begins again now.")
     incident = store.change_incident(session, incident)
-    return paging.write_next_lap(session, incident, lap=2, tag=f"a{incident.version}.", now=now)  # due now, keys anew
+    return laps.write_next_lap(session, incident, lap=2, tag=f"a{incident.version}.", now=now)  # due now, keys anew
 
 
 def _keep_in_digest(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bell]:

@@ -17,7 +17,7 @@ from incidents import asking, claims, hearing, paging, regrade, store, tables
 from incidents.book import Book
 from incidents.claims import end
 from incidents.lifecycle import OPEN
-from incidents.promises import Bell, Wanted, cancel, make
+from incidents.promises import Bell, Wanted, cancel, key_of, make
 
 t = tables
 NEWEST = 200  # a cascade is young: older openings are not looked at, however many are live
@@ -119,7 +119,7 @@ def _note_on_root(session: Connection, root: Row[Any], incident: Row[Any], *, no
 def _look(incident: Row[Any], root: Row[Any], *, now: datetime) -> Wanted:
     return Wanted(
         kind="cascade",
-        key=paging.key_of("cascade", incident, root.name, incident.version),
+        key=key_of("cascade", incident, root.name, incident.version),
         due_at=now + LOOK_AGAIN,
         incident_id=incident.id,
         round=incident.round,

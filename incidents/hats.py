@@ -17,7 +17,7 @@ from incidents.book import Book
 from incidents.claims import end
 from incidents.errors import Malformed, Refused
 from incidents.press import Answered, Press
-from incidents.promises import Bell, Wanted, cancel, make
+from incidents.promises import Bell, Wanted, cancel, key_of, make
 from incidents.units import number_of
 from incidents.words import answer, names
 
@@ -90,7 +90,7 @@ def _offer(press: Press, role: str, person: str, *, wearer: str) -> list[Bell]:
     within = store.rules_of(incident).severities[incident.severity].acknowledge_within or OFFER_LASTS
     offer = Wanted(
         kind="handover",
-        key=paging.key_of("handover", incident, f"{role}-{person}", incident.version),
+        key=key_of("handover", incident, f"{role}-{person}", incident.version),
         due_at=now + within,
         incident_id=incident.id,
         round=incident.round,

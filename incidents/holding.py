@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select
 from incidents import escalation, paging, store, tables
 from incidents.lifecycle import OPEN
 from incidents.policykeys import LIVE_MODE
-from incidents.promises import Bell, Wanted, cancel, make
+from incidents.promises import Bell, Wanted, cancel, key_of, make
 
 t = tables
 OPENINGS = ("opened.runbook", "opened.mapping", "opened.person", "opened.suggestion", "reopened")
@@ -55,7 +55,7 @@ def renew(session: Connection, incident: Row[Any], *, now: datetime) -> list[Bel
     store.write(session, incident.id, "signal.held", now=now)
     wanted = Wanted(
         kind="hold",
-        key=paging.key_of("hold", incident, "clear", incident.version),
+        key=key_of("hold", incident, "clear", incident.version),
         due_at=now + store.rules_of(incident).escalation.self_cleared_after,
         incident_id=incident.id,
         round=incident.round,

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from incidents import escalation, hearing, paging, store, tables
+from incidents import escalation, hearing, laps, paging, store, tables
 from incidents.book import Book
 from incidents.claims import end
 from incidents.lifecycle import OPEN
@@ -27,7 +27,7 @@ def escalate_due(session: Connection, row: Row[Any], book: Book, now: datetime) 
         return []
     if row.facts.get("step") is None:
         return _begin_lap(session, incident, row.facts["lap"], row.facts.get("tag", ""), now=now)
-    people = paging.named_by_step(session, incident, row)
+    people = laps.named_by_step(session, incident, row)
     after = spoken(now - incident.round_began_at)
     if not people and row.facts.get("but"):
         return []  # all whom it names were paged already in this round
@@ -52,7 +52,7 @@ def _begin_lap(session: Connection, incident: Row[Any], lap: int, tag: str, *, n
     rules = store.rules_of(incident)
     if not escalation.is_last_lap(rules, incident.severity, lap - 1):
         store.write(session, incident.id, "escalation.lap", now=now, lap=lap)
-        return paging.write_next_lap(session, incident, lap=lap, tag=tag, now=now)
+        return laps.write_next_lap(session, incident, lap=lap, tag=tag, now=now)
     why = f"nobody took it in {lap - 1} runs through the escalation path"
     store.write(session, incident.id, "escalation.done", now=now, laps=lap - 1)
     incident = store.change_incident(session, incident, needs_human=why)

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, not_, or_, select, update
 
-from incidents import calendar, escalation, hearing, store, tables
+from incidents import calendar, hearing, laps, store, tables
 from incidents.book import Book
 from incidents.policykeys import LIVE_MODE
-from incidents.promises import Bell, Wanted, cancel, make
+from incidents.promises import Bell, Wanted, cancel, key_of, make
 from incidents.words import names
 
 t = tables
@@ -21,11 +21,6 @@ PLANNED = ("next_person", "next_contact")  # a page that waits for its share of 
 BROUGHT_IN = "brought_in"  # the fact of such a page that somebody wanted now
 BY_PERSONS = ("command", "asked_for", "parked")  # somebody asked for this person by name: it leaves by itself
 RIGHT_TO_HEAR = ("tell", "deadline", "digest")  # promises that no end of the asking takes from another audience
-
-
-def key_of(kind: str, incident: Row[Any], who_or_what: str, n: int | str) -> str:
-    """The idempotency key of a promise: without channel or policy version, so that a reload can't double a page."""
-    return f"{kind}:{incident.id}:r{incident.round}:{who_or_what}:{n}"
 
 
 # --- what a round owes ---
@@ -52,7 +47,7 @@ def begin_round(
     write_hearing(session, incident, owed, now=now)
     say_who_hears(session, incident, owed, book=book, now=now)
     wanted = message_rows(incident, owed, wait=wait)
-    wanted += lap_rows(incident, rules, lap=1, began=incident.round_began_at)
+    wanted += laps.lap_rows(incident, rules, lap=1, began=incident.round_began_at)
     wanted += beside
     return make(session, wanted, now=now)
 
@@ -131,57 +126,6 @@ def deadline(incident: Row[Any], audience: hearing.Audience, *, tag: str) -> Wan
         target=audience.name,
         facts={"within": audience.within.total_seconds() if audience.within else None},
     )
-
-
-def lap_rows(
-    incident: Row[Any], rules: Any, *, lap: int, began: datetime, tag: str = "", now: datetime | None = None
-) -> list[Wanted]:
-    """A run through the path. `tag` sets a path apart that was planned anew in the same round: its keys are new."""
-    known = {"severity": incident.severity, "tag": tag}
-    path = escalation.path_of(rules, incident.severity, incident.snapshot["runbook"]["escalation"])
-    steps = escalation.lap_of(path, lap=lap, began=began)
-    wanted = [
-        Wanted(
-            kind="escalate",
-            key=key_of("escalate", incident, f"{incident.severity}-{tag}l{lap}", due.step),
-            due_at=due.at,
-            incident_id=incident.id,
-            round=incident.round,
-            target=due.role,
-            facts={"lap": lap, "step": due.step, "everyone": due.everyone, **known, **_since(began, due.at)},
-        )
-        for due in steps
-    ]
-    if steps:
-        wanted.append(
-            Wanted(
-                kind="escalate",
-                key=key_of("escalate", incident, f"{incident.severity}-{tag}l{lap + 1}", "lap"),
-                due_at=max(steps[-1].at, now or steps[-1].at) + rules.escalation.again_every,
-                incident_id=incident.id,
-                round=incident.round,
-                target="",
-                facts={"lap": lap + 1, **known},
-            )
-        )
-    return wanted
-
-
-def _since(began: datetime, at: datetime) -> dict[str, float]:
-    """After how many seconds of its lap a step comes: what tells two paths' steps apart is when and who, no number."""
-    return {"after": (at - began).total_seconds()}
-
-
-def named_by_step(session: Connection, incident: Row[Any], row: Row[Any]) -> list[str]:
-    """The people whom a step of the path pages: its role's first, or all of them; who said no comes last.
-
-    A step that a raise made overdue names only whom nobody has paged in this round.
-    """
-    said_no = {heard.person for heard in store.hearing_rows(session, incident) if heard.evidence == "decline"}
-    members = store.roles_frozen(incident).get(row.target, [])
-    people = [person for person in members if person not in said_no] or list(members)
-    chosen = people if row.facts["everyone"] else people[:1]
-    return [person for person in chosen if person not in row.facts.get("but", ())]
 
 
 def paged_people(
@@ -395,8 +339,3 @@ def hurry(session: Connection, promise_id: int, *, at: datetime, now: datetime) 
         .returning(p.c.lane, p.c.id)
     ).first()
     return [Bell(row.lane, row.id)] if row is not None and at <= now else []
-
-
-def write_next_lap(session: Connection, incident: Row[Any], *, lap: int, tag: str = "", now: datetime) -> list[Bell]:
-    """The path is used up and nobody has it: write its next lap, beginning now."""
-    return make(session, lap_rows(incident, store.rules_of(incident), lap=lap, began=now, tag=tag), now=now)

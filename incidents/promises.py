@@ -107,6 +107,11 @@ class Prepared:
     mode: str | None = None  # of its incident, by whoever has read that
 
 
+def key_of(kind: str, incident: Row[Any], who_or_what: str, n: int | str) -> str:
+    """The idempotency key of a promise: without channel or policy version, so that a reload can't double a page."""
+    return f"{kind}:{incident.id}:r{incident.round}:{who_or_what}:{n}"
+
+
 def make(session: Connection, wanted: Sequence[Wanted], *, now: datetime) -> list[Bell]:
     """Write the promises whose key is new, and say which of them are due already."""
     rows = [_row_of(one, now) for one in wanted]

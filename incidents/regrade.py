@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from incidents import evidence, hearing, paging, store, tables
+from incidents import evidence, hearing, laps, paging, store, tables
 from incidents.book import Book
 from incidents.promises import Bell, cancel, make
 
@@ -140,7 +140,7 @@ def replan_escalation(session: Connection, incident: Row[Any], *, raised: bool, 
     )  # fmt: skip
     had = [_step_of(row) for row in kept if row.facts.get("severity") == incident.severity and "step" in row.facts]
     rules, tag = store.rules_of(incident), f"v{incident.version}."
-    path = paging.lap_rows(incident, rules, lap=1, began=incident.round_began_at, tag=tag, now=now)
+    path = laps.lap_rows(incident, rules, lap=1, began=incident.round_began_at, tag=tag, now=now)
     wanted = [one for one in path if _step_of(one) not in had and (raised or one.due_at > now)]
     paged = sorted(paging.paged_people(session, incident, due_by=now, or_held=True)) if raised else []
     wanted = [replace(one, facts={**one.facts, "but": paged}) if one.due_at <= now else one for one in wanted]
@@ -155,5 +155,5 @@ def _step_of(one: Any) -> tuple[Any, ...]:
 def paged_by_the_past(session: Connection, incident: Row[Any], *, now: datetime) -> set[str]:
     """Whom the steps page that a raise has just made overdue."""
     steps = [row for row in store.due_promises(session, incident.id, ("escalate",)) if row.due_at <= now]
-    named = [paging.named_by_step(session, incident, row) for row in steps if "step" in row.facts]
+    named = [laps.named_by_step(session, incident, row) for row in steps if "step" in row.facts]
     return {person for people in named for person in people}

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from incidents import paging, store, tables
+from incidents import store, tables
 from incidents.book import Book
 from incidents.lifecycle import OPEN
-from incidents.promises import Bell, Outcome, Prepared, Skip, Wanted, make
+from incidents.promises import Bell, Outcome, Prepared, Skip, Wanted, key_of, make
 
 t = tables
 ASKED_FOR = timedelta(minutes=10)  # a sender that can't be reached for so long is not asked any more
@@ -25,7 +25,7 @@ def watch_for_silence(incident: Row[Any], every: timedelta | None, *, n: int, no
     return [
         Wanted(
             kind="stale_check",
-            key=paging.key_of("stale_check", incident, "signal", n),
+            key=key_of("stale_check", incident, "signal", n),
             due_at=now + 2 * every,
             incident_id=incident.id,
             round=incident.round,
@@ -62,7 +62,7 @@ def _questions(incident: Row[Any], silent: Sequence[Row[Any]], *, n: int, book: 
     return [
         Wanted(
             kind="ask_sender",
-            key=paging.key_of("ask_sender", incident, source, n),
+            key=key_of("ask_sender", incident, source, n),
             due_at=now,
             not_after=now + ASKED_FOR,
             incident_id=incident.id,

@@ -13,7 +13,7 @@ from incidents.book import Book
 from incidents.errors import Refused
 from incidents.lifecycle import OPEN, next_state
 from incidents.policykeys import LIVE_MODE
-from incidents.promises import Bell, Wanted, make
+from incidents.promises import Bell, Wanted, key_of, make
 from incidents.words import names
 
 t = tables
@@ -183,7 +183,7 @@ def _further(
     """One more tell. Every press counts the incident's version up, so each update has a key of its own."""
     return Wanted(
         kind="tell",
-        key=paging.key_of("tell", incident, person, f"{FURTHER}-{incident.version}"),
+        key=key_of("tell", incident, person, f"{FURTHER}-{incident.version}"),
         due_at=now,
         incident_id=incident.id,
         round=incident.round,

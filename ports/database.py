@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -322,7 +323,7 @@ def _switch_to_wal(connection: Any) -> None:
                 return
             connection.execute("PRAGMA journal_mode = WAL")
             return
-        except Exception as error:
+        except sqlite3.OperationalError as error:
             if "locked" not in str(error):
                 raise
         time.sleep(random.uniform(*PATIENT))  # noqa: S311  # jitter

@@ -131,12 +131,16 @@ def _due(*choices: str) -> Select[Any]:
 
 @lru_cache
 def _claiming(*choices: str) -> Any:
-    """Takes the due rows, for whoever comes first. SKIP LOCKED is PostgreSQL's alone; SQLite has one writer."""
+    """Takes the due rows, for whoever comes first. SKIP LOCKED is PostgreSQL's alone; SQLite has one writer.
+
+    That a row is due is said where it is locked, and not once more: a server that has not counted its rows yet would
+    walk the index of all that are due for each claim.
+    """
     picked = _due(*choices).with_for_update(skip_locked=True).cte("picked")
     claimed = {"state": "claimed", "fence": promise.c.fence + 1, "attempts": promise.c.attempts + 1}
     return (
         update(promise)
-        .where(promise.c.id.in_(select(picked.c.id)), IS_DUE)
+        .where(promise.c.id.in_(select(picked.c.id)))
         .values(**claimed, lease_until=bindparam("until"))
         .returning(*promise.c)
     )

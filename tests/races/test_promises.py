@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from incidents import claims, promises
 from incidents.promises import Bell, Outcome, Wanted
@@ -56,6 +56,29 @@ def test_many_promises_are_made_in_one_go(database: Database) -> None:
     bells = make(database, *(wanted(f"k{n}", database, lane="act") for n in range(700)))
 
     assert len(set(bells)) == 700
+
+
+def rows_read(database: Database, promise_id: int) -> int:
+    """What a claim of this one costs: rows of `promise` on PostgreSQL, on SQLite steps of its machine, in hundreds."""
+    with database.work() as work:
+        steps: list[int] = []
+        if database.dialect == "sqlite":
+            connection = work.session.connection.driver_connection
+            connection.set_progress_handler(lambda: steps.append(1), 100)  # type: ignore[union-attr]
+        found = claims.claim(work.session, now=work.now, lease=LEASE, lane="page", among=[promise_id])
+        assert [row.id for row in found] == [promise_id]
+        if database.dialect == "sqlite":
+            connection.set_progress_handler(None, 0)  # type: ignore[union-attr]
+            return len(steps)
+        read = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'promise'")
+        return int(work.session.execute(read).scalar_one())
+
+
+def test_a_claim_reads_the_row_that_it_takes_and_not_all_that_are_due(database: Database) -> None:
+    rows = [wanted(f"k{n}", database, in_=60) for n in range(2000)]
+    [bell] = make(database, *rows, wanted("now", database))
+
+    assert rows_read(database, bell.id) < 50
 
 
 def test_a_held_promise_rings_no_bell_and_is_not_claimed(database: Database) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -16,6 +16,7 @@ from incidents import (
     affected,
     changes,
     containment,
+    deadlines,
     hats,
     hearing,
     impact,
@@ -41,7 +42,6 @@ MILESTONES = (
 )  # fmt: skip
 VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]+)")  # of a command: whoever runs it sets it first
 MOST = 200  # rows a list answers at once
-LATE_AFTER = timedelta(seconds=5)  # until then the engine is only about to take it in hand
 
 
 # --- one incident ---
@@ -93,7 +93,7 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
             "who_knows": [one["label"] for one in heard if one["state"] == "heard"],
         },
         "next": nextaction.next_action(session, incident, steps, book=book),
-        "deadlines": deadlines(session, incident, book=book, now=now),
+        "deadlines": deadlines.falling_due(session, incident, book=book, now=now),
         "verbs": _verbs(incident),
         "links": {
             "self": f"/api/v1/incidents/{incident.name}",
@@ -330,57 +330,6 @@ def _attempts(session: Connection, incident: Row[Any]) -> dict[str, list[dict[st
         tried = {"kind": row.kind, "at": iso(row.started_at), "outcome": row.outcome, "channel": row.channel}
         found.setdefault(row.target, []).append(tried | {"detail": row.detail})
     return found
-
-
-def deadlines(session: Connection, incident: Row[Any], *, book: Book, now: datetime) -> list[dict[str, Any]]:
-    """What falls due next, soonest first: what happens by itself, what the engine is late with, and the update that
-    people owe, even late."""
-    waiting = store.due_promises(session, incident.id, ("deadline", "escalate", "hold", "still_on_it", "tell", "page"))
-    found = [deadline_facts(row, book, now) for row in waiting if row.round == incident.round]
-    next_ones = sorted([one for one in found if one], key=lambda one: str(one["due_at"]))[:10]
-    return sorted([*next_ones, *_update_owed(session, incident, now)], key=lambda one: str(one["due_at"]))
-
-
-def deadline_facts(row: Row[Any], book: Book, now: datetime) -> dict[str, Any] | None:
-    """A promise that waits, and whether it is overdue; None where it is held, or is being taken in hand right now."""
-    at = max(row.due_at, row.next_try_at)  # what failed once is owed at its next try
-    late, what = now - at, deadline_words(row, book)
-    if row.held or not what or timedelta(0) <= late <= LATE_AFTER:
-        return None
-    return {"kind": row.kind, "what": what, "due_at": iso(at), "overdue": late > LATE_AFTER}
-
-
-def _update_owed(session: Connection, incident: Row[Any], now: datetime) -> list[dict[str, Any]]:
-    every = telling.every_of(incident)
-    if every is None or incident.status not in lifecycle.OPEN:
-        return []
-    told, spoke = telling.last_told(session, [incident.id]), telling.last_spoke(session, [incident.id])
-    due_at = telling.next_due(incident, every, told_at=told.get(incident.id), spoke_at=spoke.get(incident.id))
-    if due_at is None:
-        return []
-    return [{"kind": "update", "what": "an update is due", "due_at": iso(due_at), "overdue": due_at < now}]
-
-
-def deadline_words(row: Row[Any], book: Book) -> str:
-    who = paging.person_name(book, row.target) if row.target else ""
-    if row.kind == "deadline":
-        return f"{paging.label(book, row.target)} must have heard"
-    if row.kind == "escalate":
-        return f"escalates to {paging.label(book, row.target)}" if row.target else "the escalation path runs again"
-    if row.kind == "hold":
-        return (
-            "resolves by itself if it stays clear" if row.facts["what"] == "resolve" else "closes as cleared by itself"
-        )
-    if row.kind == "still_on_it":
-        return f"{who} is asked “still on it?”" if row.facts["phase"] == "ask" else f"{who}'s acknowledgement lapses"
-    if row.kind == "tell":
-        roles = " and ".join(paging.label(book, one) for one in row.facts.get("audiences", []))
-        return (
-            f"{who}{f' ({roles})' if roles else ''} is told on behalf of the commander"
-            if row.facts.get("why") == "draft"
-            else ""
-        )
-    return f"pages {who}"
 
 
 def _verbs(incident: Row[Any]) -> dict[str, dict[str, Any]]:

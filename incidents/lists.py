@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, not_, or_, select
 
-from incidents import briefing, lanes, lifecycle, mending, silences, store, tables
+from incidents import briefing, deadlines, lanes, lifecycle, mending, silences, store, tables
 from incidents.book import Book
 from incidents.calendar import begins_at
 from incidents.decision import RECORD, SILENCED, decide, facts_of_row
@@ -109,7 +109,7 @@ def _soonest(session: Connection, ids: Sequence[int], *, book: Book, now: dateti
     )
     soonest: dict[int, dict[str, Any]] = {}
     for row in rows:
-        one = briefing.deadline_facts(row, book, now)
+        one = deadlines.facts_of(row, book, now)
         known = soonest.get(row.incident_id)
         if one and (known is None or one["due_at"] < known["due_at"]):
             soonest[row.incident_id] = one

@@ -17,6 +17,7 @@ from incidents import (
     opening,
     paging,
     reopening,
+    repeats,
     shadow,
     signal,
     silences,
@@ -26,7 +27,7 @@ from incidents import (
 )
 from incidents.alerts import Change
 from incidents.book import Book
-from incidents.decision import OPEN_IT, RECORD, SUGGEST, Decided, Decisions, decide, facts_of_row, was_split
+from incidents.decision import OPEN_IT, Decided, Decisions, was_split
 from incidents.lifecycle import CLOSED, LIVE, OPEN, RESOLVED, SELF_CLEARED
 from incidents.policykeys import LIVE_MODE, SHADOW
 from incidents.promises import Bell, Wanted, make
@@ -189,17 +190,11 @@ def _note_what_people_knew(
         for alert, decided in members
         if alert.id in regraded
         and alert.incident_id == incident.id
-        and not _fires_anew_as_bad(alert, decided, regraded[alert.id], incident, book)
+        and not repeats.fires_anew_as_bad(alert, decided, regraded[alert.id], incident, book)
         and not (decided.decide == OPEN_IT and decided.severity and book.policy.rank(decided.severity) < rank)
     ]
     _note_decision(session, known)
     return [one for one in members if one not in known]
-
-
-def _fires_anew_as_bad(alert: Row[Any], decided: Decided, before: Row[Any], incident: Row[Any], book: Book) -> bool:
-    """Many senders give the time of an event as its begin: one that only says “better now” wakes nobody."""
-    rank = book.policy.rank
-    return rank(decided.severity or "") <= rank(before.severity or "") and _fires_anew(alert, before, incident, book)
 
 
 def _call_for_it(incident: Row[Any], members: Sequence[tuple[Row[Any], Decided]]) -> bool:
@@ -346,7 +341,7 @@ def _repeated(
     2. Its incident is over, and since then it fires anew: its resolve never came, as of one that is silenced.
     3. It has none, and would open by now: the third time within ten minutes, a worse value, a runbook armed since.
     """
-    opens = _would_open_by_now(alerts, book, now)
+    opens = repeats.would_open_by_now(alerts, book, now)
     bells = _fired(session, opens, {}, book=book, now=now) if opens else []
     ids = sorted({alert.incident_id for alert in alerts if alert.incident_id is not None})
     if not ids:
@@ -360,35 +355,9 @@ def _repeated(
         alert
         for alert in alerts
         if (incident := incidents.get(alert.incident_id)) is not None
-        and (_went_live(alert, incident, book, now) or _fires_anew(alert, before[alert.id], incident, book))
+        and repeats.is_news(alert, before[alert.id], incident, book, now)
     ]
     return bells + (_fired(session, news, {}, book=book, now=now) if news else [])
-
-
-def _would_open_by_now(alerts: Sequence[Row[Any]], book: Book, now: datetime) -> list[Row[Any]]:
-    """Of what was only suggested or recorded. What a silence mutes is decided anew at its end."""
-    made = Decisions(book, now)
-    waits = [alert for alert in alerts if alert.incident_id is None and alert.decision in (SUGGEST, RECORD)]
-    return [alert for alert in waits if made.about(alert).stands == OPEN_IT]
-
-
-def _went_live(alert: Row[Any], incident: Row[Any], book: Book, now: datetime) -> bool:
-    return incident.mode == SHADOW and decide(facts_of_row(alert, now), book).mode == LIVE_MODE
-
-
-def _fires_anew(alert: Row[Any], before: Row[Any], incident: Row[Any], book: Book) -> bool:
-    """Whether it is more than a repeat of what people knew when they ended the incident.
-
-    Either it was silent for so long that it would be stale, or it says that it began after the end. One of them alone
-    would miss some: each repeat moves `last_seen_at`, and not every sender says when an alert began.
-    """
-    begun_at, ended_at = alert.starts_at, incident.resolved_at or incident.closed_at
-    if ended_at is None:  # open, in shadow
-        return False
-    every = opening.repeat_of(alert, book)
-    if every is not None and alert.last_seen_at - before.last_seen_at >= 2 * every:
-        return True
-    return begun_at is not None and begun_at != before.starts_at and begun_at > ended_at
 
 
 def _resolved(session: Connection, alerts: Sequence[Row[Any]], *, book: Book, now: datetime) -> list[Bell]:

@@ -16,7 +16,12 @@ from incidents.alerts import clean_line, clean_text
 HIDDEN = "[hidden]"
 LONGEST = 20_000
 # The libraries' own lines matter when something is wrong; their chatter would bury ours.
-QUIET = {"rq": logging.WARNING, "gunicorn": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.WARNING}
+QUIET = {
+    "rq": logging.WARNING,
+    "gunicorn": logging.WARNING,
+    "alembic": logging.WARNING,
+    "urllib3": logging.ERROR,  # it warns of each connection that it does not keep
+}
 
 
 class Discreet(ProcessorFormatter):

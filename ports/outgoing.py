@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -33,6 +34,7 @@ NEVER: tuple[Network, ...] = tuple(
 OWN_NETWORKS = "own-networks"  # the setting's word for: loopback and private networks, as small teams have them
 MOST_ADDRESSES = 4  # of a name: they share the time that one would have
 LEAST = 1.5  # seconds for each of them: a road of that length is slow, and not dead
+KEPT = 4  # connections to a host that stay open; what a burst needs beyond is closed after it
 ONE_ALONE = 3.0  # where the caller says nothing
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -84,11 +86,15 @@ def _meanings(address: Address) -> Iterator[Address]:
 
 
 def session(*, trust_env: bool = False) -> requests.Session:
-    """A session for one thread. Without the environment: no proxy, .netrc or password that the policy did not name."""
+    """A session, for any threads: it remembers connections alone, and lends the one that came back last.
+
+    Without the environment: no proxy, .netrc or password that the policy did not name.
+    """
     made = requests.Session()
     made.trust_env = trust_env
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # one for all threads, and nobody needs them
     for scheme in ("http://", "https://"):
-        made.mount(scheme, _GuardedAdapter())
+        made.mount(scheme, _GuardedAdapter(pool_maxsize=KEPT))
     return made
 
 

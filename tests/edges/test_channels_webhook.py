@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from ports import outgoing
 from ports.clock import SettableClock
 from tests.edges.test_channels import Lines, a_message
 from tests.fixtures.waiting import free_port
@@ -36,6 +39,7 @@ class Provider:
     body: bytes = b""
     hang_up: bool = False
     delay: float = 0.0
+    before_answer: Callable[[], object] = lambda: None
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     peers: set[Any] = field(default_factory=set)
 
@@ -52,6 +56,7 @@ def provider() -> Iterator[Provider]:
             provided.requests.append((dict(self.headers), body))
             provided.peers.add(self.client_address)
             time.sleep(provided.delay)
+            provided.before_answer()
             if provided.hang_up:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -263,19 +268,43 @@ def test_no_fact_loses_the_page(provider: Provider, opened: Opened, facts: dict[
     assert "X" not in headers
 
 
-def test_a_thread_keeps_its_connection_and_threads_share_none(provider: Provider, opened: Opened) -> None:
+def test_a_connection_is_kept_for_whichever_thread_sends_next(provider: Provider, opened: Opened) -> None:
     channel = opened(provider.url)
     provider.body = b"{}"
 
     def twice() -> None:
         for _ in range(2):
             assert channel.send(a_message(), "").result == "yes"
-        channel.close()
 
     twice()
-    other = threading.Thread(target=twice)
-    other.start()
-    other.join()
+    in_threads(1, twice)
 
     assert len(provider.requests) == 4
-    assert len(provider.peers) == 2
+    assert len(provider.peers) == 1
+
+
+def test_after_a_burst_few_connections_stay_open(provider: Provider, opened: Opened) -> None:
+    channel = opened(provider.url)
+    provider.body = b"{}"
+    together = threading.Barrier(12)
+    provider.before_answer = together.wait  # nobody is answered before all twelve have asked
+
+    in_threads(12, lambda: channel.send(a_message(), ""))
+
+    assert len(provider.peers) == 12
+    assert open_connections_to(urlsplit(provider.url).port or 0) == outgoing.KEPT
+
+
+def in_threads(many: int, what: Callable[[], object]) -> None:
+    threads = [threading.Thread(target=what) for _ in range(many)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def open_connections_to(port: int) -> int:
+    """Counted by the kernel: connections of this machine to the port that both sides hold open."""
+    established, rows = "01", Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+    fields = [row.split() for row in rows]
+    return sum(one[2].endswith(f":{port:04X}") and one[3] == established for one in fields)

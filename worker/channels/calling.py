@@ -1,8 +1,9 @@
-"""How a channel calls a provider over HTTP: one session a thread, guarded peers, and what each silence means."""
+"""How a channel calls a provider over HTTP: few connections kept, guarded peers, and what each silence means."""
 
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -32,7 +33,8 @@ class Caller:
     def __init__(self, name: str, *, clock: Clock) -> None:
         self.name = name
         self._clock = clock
-        self._threads = threading.local()  # a session is not made for several threads
+        self._making = threading.Lock()
+        self._made: tuple[int, requests.Session] | None = None  # of which process: a child must not talk into ours
 
     def call(self, method: str, url: str, *, read: float = READ_SECONDS, **rest: Any) -> requests.Response | Outcome:
         """The provider's answer, to be closed by the caller; else what its silence means."""
@@ -59,10 +61,9 @@ class Caller:
         return Outcome(result, detail=detail, channel=self.name, **rest)
 
     def close(self) -> None:
-        """Close this thread's connections."""
-        session: requests.Session | None = getattr(self._threads, "session", None)
-        if session is not None:
-            session.close()
+        """Close the connections that nobody uses now."""
+        if self._made is not None:
+            self._made[1].close()
 
     def _unanswered(self, error: Exception) -> Outcome:
         """Only what failed before the connection stood is a no: after that, the page may have arrived."""
@@ -92,10 +93,10 @@ class Caller:
         return min(max(aware - self._clock.now(), timedelta(0)), LONGEST_WAIT)
 
     def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._threads, "session", None)
-        if session is None:
-            session = self._threads.session = outgoing.session()
-        return session
+        with self._making:
+            if self._made is None or self._made[0] != os.getpid():
+                self._made = os.getpid(), outgoing.session()
+            return self._made[1]
 
 
 def is_web(url: str) -> bool:

@@ -63,7 +63,7 @@ class NtfyChannel:
             answer.close()
 
     def close(self) -> None:
-        """Close this thread's connections."""
+        """Close the connections that nobody uses now."""
         self._caller.close()
 
     def _headers(self) -> dict[str, str]:

@@ -67,7 +67,7 @@ class PagerDutyChannel:
         return self._call(action, _site(message.facts), ref)
 
     def close(self) -> None:
-        """Close this thread's connections."""
+        """Close the connections that nobody uses now."""
         self._caller.close()
 
     def _call(self, action: str, site: str, ref: str, alarm: Mapping[str, Any] | None = None) -> Outcome:

@@ -74,7 +74,7 @@ class PushoverChannel:
         return self._about(receipt, "POST", f"{receipt}/cancel.json", data={"token": self._token})
 
     def close(self) -> None:
-        """Close this thread's connections."""
+        """Close the connections that nobody uses now."""
         self._caller.close()
 
     def _form(self, message: Message, address: str, *, rings: bool) -> dict[str, str]:

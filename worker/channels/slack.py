@@ -78,7 +78,7 @@ class SlackChannel:
         return self._call("chat.postEphemeral", {"channel": room, "user": person, "text": escaped(text)[:TEXT]})
 
     def close(self) -> None:
-        """Close this thread's connections."""
+        """Close the connections that nobody uses now."""
         self._caller.close()
 
     def _call(self, method: str, said: Mapping[str, Any]) -> Outcome:

@@ -58,5 +58,5 @@ class SlackWebhookChannel:
             return self._caller.outcome("yes", TAKEN)
 
     def close(self) -> None:
-        """Close this thread's connections."""
+        """Close the connections that nobody uses now."""
         self._caller.close()

@@ -87,7 +87,7 @@ class WebhookChannel:
         )
 
     def close(self) -> None:
-        """Close this thread's connections."""
+        """Close the connections that nobody uses now."""
         self._caller.close()
 
 

@@ -28,19 +28,25 @@ from incidents.lifecycle import CLOSED
 from incidents.promises import Bell, Outcome, Prepared, Skip, make
 
 t = tables
-LINK_OF = select(t.person_token).where(t.person_token.c.promise_id == bindparam("promise_id"))
+LINK = ("id", "salt", "person", "incident_id", "promise_id", "expires_at")  # what is signed into it
+# One question for both: on PostgreSQL each answer is waited for, and a page waits with it.
+INCIDENT_AND_LINK = (
+    select(t.incident, *(t.person_token.c[name].label(f"link_{name}") for name in LINK))
+    .outerjoin(t.person_token, t.person_token.c.promise_id == bindparam("promise_id"))
+    .where(t.incident.c.id == bindparam("incident_id"))
+)
 
 
 def prepare_page(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
     """A page leaves only while somebody is still needed: not taken, not over, not held, this round."""
-    incident = store.find_incident(session, row.incident_id)
+    incident, link = _incident_and_link(session, row)
     needless = storms.why_needless(session, row, incident, book)
     if needless is not None:
         return needless
     others = storms.carried_with(session, row, incident, book=book, now=now)
     if isinstance(others, Skip):
         return others
-    prepared = _to_person(session, incident, row, "page", book, now)
+    prepared = _to_person(session, incident, link, row, "page", book, now)
     if others and isinstance(prepared, Prepared):
         return _with_others(session, prepared, row, incident, others, book, now)
     return prepared
@@ -67,7 +73,7 @@ def _with_others(
 
 def prepare_tell(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
     """A tell outlives most things; only a new round, or an incident that cleared by itself, makes it needless."""
-    incident = store.find_incident(session, row.incident_id)
+    incident, link = _incident_and_link(session, row)
     why = row.facts.get("why")
     if row.round != incident.round:
         return Skip("superseded", "a new round began")
@@ -75,16 +81,16 @@ def prepare_tell(session: Connection, row: Row[Any], book: Book, now: datetime) 
         return Skip("cancelled", "it is closed")
     if row.target.startswith("channel:"):
         channel = row.target.removeprefix("channel:")
-        return _send(session, incident, row, channel, "", book, now)
-    return _to_person(session, incident, row, "tell", book, now)
+        return _send(session, incident, link, row, channel, "", book, now)
+    return _to_person(session, incident, link, row, "tell", book, now)
 
 
 def prepare_broadcast(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
     """The stand-down: everyone who was asked or told hears that it is over, who was on it, and what happens next."""
-    incident = store.find_incident(session, row.incident_id)
+    incident, link = _incident_and_link(session, row)
     if row.round != incident.round:
         return Skip("superseded", "it was reopened")
-    return _to_person(session, incident, row, "tell", book, now)
+    return _to_person(session, incident, link, row, "tell", book, now)
 
 
 def prepare_update(session: Connection, row: Row[Any], book: Book, now: datetime) -> Prepared | Skip:
@@ -110,8 +116,21 @@ def prepare_reply(session: Connection, row: Row[Any], book: Book, now: datetime)
     return Prepared("reply", row.target, dict(row.facts))
 
 
+def _incident_and_link(session: Connection, row: Row[Any]) -> tuple[Row[Any], dict[str, Any] | None]:
+    """The incident as it is now, and the row of the message's acknowledging link, where it has one."""
+    found = session.execute(INCIDENT_AND_LINK, {"promise_id": row.id, "incident_id": row.incident_id}).one()
+    link = {name: found._mapping[f"link_{name}"] for name in LINK}
+    return found, link if link["id"] is not None else None
+
+
 def _to_person(
-    session: Connection, incident: Row[Any], row: Row[Any], purpose: ways.Purpose, book: Book, now: datetime
+    session: Connection,
+    incident: Row[Any],
+    link: dict[str, Any] | None,
+    row: Row[Any],
+    purpose: ways.Purpose,
+    book: Book,
+    now: datetime,
 ) -> Prepared | Skip:
     contact = ways.contact_of(book, row, purpose)
     if contact is None:
@@ -119,20 +138,26 @@ def _to_person(
     wait = None if ways.is_exempt(incident, row, book) else ways.wait_for(session, row, contact.channel, book, now)
     if wait is not None:
         return Skip("later", f"{row.target} got as many messages by {contact.channel} as its limits allow", wait)
-    return _send(session, incident, row, contact.channel, contact.address, book, now)
+    return _send(session, incident, link, row, contact.channel, contact.address, book, now)
 
 
 def _send(
-    session: Connection, incident: Row[Any], row: Row[Any], channel: str, address: str, book: Book, now: datetime
+    session: Connection,
+    incident: Row[Any],
+    link: dict[str, Any] | None,
+    row: Row[Any],
+    channel: str,
+    address: str,
+    book: Book,
+    now: datetime,
 ) -> Prepared:
     message = messages.message_facts(session, row, incident=incident, book=book, now=now)
     if showing.follows(channel, book):
         rounds = range(1, incident.round + 1)
         sent = showing.sent_refs(session, incident, rounds, book)
         message["earlier"] = [one.ref for one in sent if one.channel == channel]
-    link = session.execute(LINK_OF, {"promise_id": row.id}).first()
     way = ways.ways(session, row, channel, address, book, now)
-    facts = {**way, "message": message, "link": dict(link._mapping) if link else None}
+    facts = {**way, "message": message, "link": link}
     return Prepared("send", row.target, facts, incident.mode)
 
 

@@ -6,14 +6,17 @@ takes as long after 100,000 incidents as after 100. What covers a window says so
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, func, select, text
+from sqlalchemy import Connection, Table, and_, func, select
 
 from incidents import canary
+from incidents.intake import IS_NEW
+from incidents.promises import IS_DUE
 from incidents.tables import LIVE, alert, attempt, counter, hearing, inbox, incident, part, promise, silence
 from ports.database import Database, StoreDown
 
@@ -106,8 +109,7 @@ def _open_incidents(session: Connection, _now: datetime) -> Iterator[Sample]:
 
 
 def _inbox(session: Connection, now: datetime) -> Iterator[Sample]:
-    # the predicate is spelled as the partial index spells it: with a bound value SQLite would walk the whole table
-    waiting = select(func.count(), func.min(inbox.c.received_at)).where(text("inbox.state = 'new'"))
+    waiting = select(func.count(), func.min(inbox.c.received_at)).where(IS_NEW)
     count, oldest = session.execute(waiting).one()
     yield Sample("firedoor_inbox_waiting", count, about="Deliveries that were stored and not yet taken in.")
     yield Sample("firedoor_inbox_oldest_seconds", _seconds(oldest, now), about="Age of the oldest of them.")
@@ -115,18 +117,15 @@ def _inbox(session: Connection, now: datetime) -> Iterator[Sample]:
 
 def _due(session: Connection, now: datetime) -> Iterator[Sample]:
     p = promise.c
-    is_due = text("promise.state = 'due' AND NOT promise.held")
-    if session.dialect.name == "sqlite":
-        is_due = text("promise.state = 'due' AND promise.held = 0")
     rows = session.execute(
-        select(p.lane, func.count(), func.min(p.next_try_at)).where(is_due, p.next_try_at <= now).group_by(p.lane)
+        select(p.lane, func.count(), func.min(p.next_try_at)).where(IS_DUE, p.next_try_at <= now).group_by(p.lane)
     )
     overdue = {lane: (count, _seconds(oldest, now)) for lane, count, oldest in rows}
     for lane in sorted({"page", "act", *overdue}):
         count, age = overdue.get(lane, (0, 0.0))
         yield Sample("firedoor_promises_overdue", count, {"lane": lane}, about="Promises that are due and not claimed.")
         yield Sample("firedoor_promises_overdue_oldest_seconds", age, {"lane": lane}, about="How late the oldest is.")
-    tried = select(func.min(p.due_at)).where(is_due, p.kind == "page", p.attempts > 0)
+    tried = select(func.min(p.due_at)).where(IS_DUE, p.kind == "page", p.attempts > 0)
     about = "How long the oldest page that was tried and has not left has been due."
     yield Sample("firedoor_pages_unsent_oldest_seconds", _seconds(session.execute(tried).scalar(), now), about=about)
 
@@ -194,10 +193,10 @@ def _misses(session: Connection, now: datetime) -> Iterator[Sample]:
     h = hearing.c
     missed = and_(h.id > _before_newest(session, hearing), h.missed_at >= now - DAY)
     # an audience has a row a person, and it missed once
-    once = select(h.audience, h.incident_id, h.round).where(missed).distinct().subquery()
-    rows = session.execute(select(once.c.audience, func.count()).group_by(once.c.audience)).all()
+    rows = session.execute(select(h.audience, h.incident_id, h.round).where(missed)).all()
+    once = Counter(audience for audience, _incident_id, _round in {tuple(row) for row in rows})
     about = f"Audiences that did not hear in their minutes, over the last day (of the newest {NEWEST})."
-    for audience, count in rows:
+    for audience, count in sorted(once.items()):
         yield Sample("firedoor_hearing_missed_last_day", count, {"audience": audience}, about=about)
 
 

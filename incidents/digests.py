@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, literal_column, or_, select, update
 
 from incidents import messages, paging, store, suggesting, tables, ways
 from incidents.book import Book
@@ -35,7 +35,7 @@ def _incidents(session: Connection, row: Row[Any], book: Book) -> Sequence[Row[A
     h, i = t.hearing, t.incident
     owed = select(h.c.incident_id).where(
         h.c.person == row.target,
-        h.c.how == "digest",
+        h.c.how == literal_column("'digest'"),  # as its index spells it
         h.c.sent_at.is_(None),
         h.c.ended.is_(None),
         h.c.due_at <= row.due_at,

@@ -187,7 +187,9 @@ def _locked(session: Connection, name: str) -> Any:
 
 def _looked_after(session: Connection) -> dict[str, datetime]:
     p = t.promise
-    waiting = select(p.c.target, p.c.due_at).where(p.c.kind == "heartbeat_due", p.c.state.in_(("due", "claimed")))
+    waiting = select(p.c.target, p.c.due_at).where(
+        p.c.kind == "heartbeat_due", p.c.state.in_(("due", "claimed")), p.c.incident_id.is_(None)
+    )
     found: dict[str, datetime] = {}
     for row in session.execute(waiting):
         found[row.target] = min(row.due_at, found.get(row.target, row.due_at))
@@ -195,7 +197,7 @@ def _looked_after(session: Connection) -> dict[str, datetime]:
 
 
 def _is_behind(session: Connection) -> bool:
-    return session.execute(select(t.inbox.c.id).where(t.inbox.c.state == "new").limit(1)).first() is not None
+    return session.execute(select(t.inbox.c.id).where(intake.IS_NEW).limit(1)).first() is not None
 
 
 def _look_after(name: str, deadline: datetime) -> Wanted:

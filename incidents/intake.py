@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, literal_column, select, update
 
 from incidents import store, tables
 from incidents.alerts import (
@@ -35,6 +35,7 @@ MOVED = (
     "status", "held_until", "labels", "annotations", "title", "value", "link", "starts_at", "ends_at", "last_seen_at",
     "resolved_at", "count", "recent", "inbox_id",
 )  # fmt: skip
+IS_NEW = t.inbox.c.state == literal_column("'new'")  # as its index spells it
 MOVE = update(t.alert).where(t.alert.c.id == bindparam("b_id"))
 KNOWN = {
     dialect: select(t.alert).where(t.alert.c.source == bindparam("source"), named)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, literal_column, select
 
 from incidents import cascades, containment, joining, paging, regrade, store, tables
 from incidents.alerts import clean_line
@@ -136,8 +136,8 @@ def proposals(session: Connection) -> list[dict[str, Any]]:
     rows = session.execute(
         select(e.c.facts, i.c.name, i.c.runbook)
         .join(i, i.c.id == e.c.incident_id)
-        .where(e.c.kind == "false_alarm", i.c.closed_reason == "false_alarm")
-        .order_by(e.c.id.desc())
+        .where(e.c.kind == "false_alarm", i.c.closed_reason == literal_column("'false_alarm'"))
+        .order_by(i.c.id.desc(), e.c.id.desc())
         .limit(MOST_PROPOSALS)
     )
     found: dict[str, dict[str, Any]] = {}

@@ -13,6 +13,7 @@ from incidents.book import Book
 from incidents.decision import SUGGEST
 from incidents.errors import Fault
 from incidents.policykeys import LIVE_MODE
+from incidents.replaying import IS_PUT_ASIDE
 from incidents.units import iso, spoken
 from incidents.words import names
 
@@ -82,7 +83,8 @@ def _of_firedoor(session: Connection, refused: Sequence[Fault]) -> Iterator[Need
 def unreadable(session: Connection) -> tuple[int, datetime | None]:
     """How many deliveries nobody could read, and since when the oldest waits."""
     i = t.inbox.c
-    row = session.execute(select(func.count(), func.min(i.received_at)).where(i.state == "unreadable")).one()
+    waiting = select(func.count(), func.min(i.received_at)).where(IS_PUT_ASIDE, i.state == "unreadable")
+    row = session.execute(waiting).one()
     return row[0], row[1]
 
 

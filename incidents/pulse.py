@@ -10,7 +10,9 @@ from sqlalchemy import Connection, func, select
 from incidents import tables
 from incidents.book import Book
 from incidents.channelkeys import KINDS
+from incidents.intake import IS_NEW
 from incidents.policykeys import DEPLOYS
+from incidents.promises import IS_DUE
 from incidents.units import iso
 
 t = tables
@@ -32,12 +34,10 @@ def pulse(session: Connection, *, book: Book, now: datetime) -> dict[str, Any]:
 def lanes(session: Connection, now: datetime) -> list[dict[str, Any]]:
     """How much is due and waits, and for how long the oldest of it."""
     p, i = t.promise.c, t.inbox.c
-    waiting = session.execute(select(func.count(), func.min(i.received_at)).where(i.state == "new")).one()
+    waiting = session.execute(select(func.count(), func.min(i.received_at)).where(IS_NEW)).one()
     found = [_lane("intake", "Deliveries to take in", waiting, now)]
     for lane, words in LANES.items():
-        due = select(func.count(), func.min(p.next_try_at)).where(
-            p.lane == lane, p.state == "due", p.held.is_(False), p.next_try_at <= now
-        )
+        due = select(func.count(), func.min(p.next_try_at)).where(p.lane == lane, IS_DUE, p.next_try_at <= now)
         found.append(_lane(lane, words, session.execute(due).one(), now))
     return found
 

@@ -267,7 +267,9 @@ def owe_overlooked_ends(session: Connection, *, now: datetime) -> None:
     muted = muted.where(over, a.c.decision == SILENCED, a.c.status == FIRING).order_by(s.c.id)
     for silence_id in session.execute(muted).scalars().all():
         keys = p.c.key.like(f"silence_end:{silence_id}:%")
-        owed = select(p.c.id).where(p.c.kind == "silence_end", keys, p.c.state.in_(("due", "claimed")))
+        owed = select(p.c.id).where(
+            p.c.kind == "silence_end", p.c.incident_id.is_(None), keys, p.c.state.in_(("due", "claimed"))
+        )
         if session.execute(owed.limit(1)).first() is None:
             store.count(session, "audit.repaired")
             make(session, [promise_of_end(silence_id, due_at=now, tag=f"audit-{now:%Y%m%dT%H%M%S}")], now=now)

@@ -76,6 +76,15 @@ metadata = MetaData(
     }
 )
 
+
+def _index_of_some(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the few rows for which the condition holds.
+
+    A statement that wants it spells the condition just so: of a bound value SQLite can't know that it is the same.
+    """
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
 inbox = Table(
     "inbox",
     metadata,
@@ -91,7 +100,12 @@ inbox = Table(
     Column("lease_until", Utc),
     Column("taken_at", Utc),
     UniqueConstraint("source", "delivery_key"),
-    Index("ix_inbox_new", "id", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")),
+    _index_of_some("ix_inbox_new", "id", where="state = 'new'"),
+    _index_of_some(
+        "ix_inbox_put_aside",  # every page of the console counts those that nobody could read
+        "id",
+        where="state IN ('unreadable', 'ignored')",
+    ),
 )
 
 alert = Table(
@@ -127,6 +141,8 @@ alert = Table(
     Index("ix_alert_incident_id", "incident_id"),
     Index("ix_alert_decision_last_seen_at", "decision", "last_seen_at"),
     Index("ix_alert_group_key", "group_key"),
+    Index("ix_alert_last_seen_at", "last_seen_at", "id"),
+    _index_of_some("ix_alert_silence_id", "silence_id", where="silence_id IS NOT NULL"),
 )
 
 incident = Table(
@@ -174,20 +190,20 @@ incident = Table(
     Column("closed_reason", Text),
     Column("cascade_of", Id),  # probably part of that one, until somebody decides
     Column("merged_into", Id),
-    Index(
+    _index_of_some(
         "uq_incident_live_group_key",  # one live incident a key: a rule of the database, not of our care
         "group_key",
         unique=True,
-        sqlite_where=text("status IN ('active', 'contained', 'resolved')"),
-        postgresql_where=text("status IN ('active', 'contained', 'resolved')"),
+        where="status IN ('active', 'contained', 'resolved')",
     ),
     Index("ix_incident_group_key_closed_at", "group_key", "closed_at"),
     Index("ix_incident_status_severity", "status", "severity"),
-    Index(
+    Index("ix_incident_declared_at", "declared_at"),
+    _index_of_some("ix_incident_false_alarm", "id", where="closed_reason = 'false_alarm'"),
+    _index_of_some(
         "ix_incident_needs_human",  # few ask, among all that ever were
         "id",
-        sqlite_where=text("needs_human IS NOT NULL"),
-        postgresql_where=text("needs_human IS NOT NULL"),
+        where="needs_human IS NOT NULL",
     ),
 )
 
@@ -224,13 +240,14 @@ promise = Table(
         sqlite_where=text("state = 'due' AND held = 0"),
         postgresql_where=text("state = 'due' AND NOT held"),
     ),
-    Index(
-        "ix_promise_claimed",
-        "lease_until",
-        sqlite_where=text("state = 'claimed'"),
-        postgresql_where=text("state = 'claimed'"),
-    ),
+    _index_of_some("ix_promise_claimed", "lease_until", where="state = 'claimed'"),
     Index("ix_promise_incident_id", "incident_id", "round", "kind"),
+    _index_of_some(
+        "ix_promise_alone",  # what belongs to no incident: heartbeats, ends of silences, digests
+        "kind",
+        "state",
+        where="incident_id IS NULL",
+    ),
 )
 
 attempt = Table(
@@ -264,12 +281,7 @@ timeline = Table(
     Column("supersedes", Id),
     Column("hash", Text),
     Index("ix_timeline_incident_id", "incident_id", "id"),
-    Index(
-        "ix_timeline_supersedes",
-        "supersedes",
-        sqlite_where=text("supersedes IS NOT NULL"),
-        postgresql_where=text("supersedes IS NOT NULL"),
-    ),
+    _index_of_some("ix_timeline_supersedes", "supersedes", where="supersedes IS NOT NULL"),
 )
 
 hearing = Table(
@@ -293,6 +305,7 @@ hearing = Table(
     Column("evidence", Text),  # acknowledge, seen, decline, delivered
     Column("by_channel", Text),
     UniqueConstraint("incident_id", "round", "audience", "person"),
+    _index_of_some("ix_hearing_digest", "person", where="how = 'digest' AND sent_at IS NULL"),
 )
 
 step = Table(
@@ -441,7 +454,7 @@ audit = Table(
     Column("facts", Json, nullable=False, default=dict),
     Column("seq", BigInteger, unique=True),  # the place in the chain; null until it is sealed
     Column("hash", Text),
-    Index("ix_audit_unsealed", "id", sqlite_where=text("seq IS NULL"), postgresql_where=text("seq IS NULL")),
+    _index_of_some("ix_audit_unsealed", "id", where="seq IS NULL"),
 )
 
 idempotency = Table(

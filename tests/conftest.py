@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.fixtures.watching",
+    "tests.fixtures.plans",
     "tests.fixtures.warming",
     "tests.fixtures.postgresql",  # before those that import it, or pytest can't rewrite its asserts
     "tests.fixtures.databases",

@@ -20,13 +20,14 @@ from sqlalchemy import Row, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from incidents import audit, auditlog, claims, heartbeats, promises
+from incidents.intake import IS_NEW
 from incidents.promises import Bell, Outcome
 from incidents.tables import counter, inbox, part, promise
 from ports.clock import Clock
 from ports.database import Database, StoreDown, Work
 from worker.keeping import Keeper
 from worker.parts import Part, forget_gone
-from worker.taking import IS_NEW, Taker
+from worker.taking import Taker
 
 log = structlog.get_logger("worker.clock")
 

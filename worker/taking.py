@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import Connection, Row, and_, bindparam, func, literal_column, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 
 from incidents import heartbeats, intake, ownincidents, response
 from incidents.alerts import Alert
 from incidents.errors import MalformedPayload
+from incidents.intake import IS_NEW
 from incidents.promises import Bell
 from incidents.tables import inbox
 from ports.clock import Clock
@@ -38,7 +39,6 @@ ALERTS_TOGETHER = 256  # alerts that one transaction takes in
 BYTES_AT_ONCE = 1 << 18
 REST = {"sqlite": 0.002, "postgresql": 0.0}  # one writer a file: without a pause the others would starve
 AMONG = 64  # leased rows are the oldest ones; so a live lease is found among so many
-IS_NEW = inbox.c.state == literal_column("'new'")
 # Statements of every delivery are built once: that costs more than to run them.
 ANYTHING_NEW = select(inbox.c.id).where(IS_NEW).limit(1)
 OLDEST = (

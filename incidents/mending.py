@@ -137,7 +137,7 @@ def proposals(session: Connection) -> list[dict[str, Any]]:
         select(e.c.facts, i.c.name, i.c.runbook)
         .join(i, i.c.id == e.c.incident_id)
         .where(e.c.kind == "false_alarm", i.c.closed_reason == literal_column("'false_alarm'"))
-        .order_by(i.c.id.desc(), e.c.id.desc())
+        .order_by(e.c.entered_at.desc(), e.c.id.desc())
         .limit(MOST_PROPOSALS)
     )
     found: dict[str, dict[str, Any]] = {}

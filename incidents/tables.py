@@ -80,7 +80,7 @@ metadata = MetaData(
 def _index_of_some(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     """An index of the few rows for which the condition holds.
 
-    A statement that wants it spells the condition just so: of a bound value SQLite can't know that it is the same.
+    A statement that wants it spells the condition just so: of a bound value SQLite learns too late that it is the same.
     """
     return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 

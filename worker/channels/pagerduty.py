@@ -79,9 +79,10 @@ class PagerDutyChannel:
         if isinstance(answer, Outcome):
             return _named(answer, ref)
         with answer:
+            said = read_json(answer)  # read to its end, the connection serves the next event too
             if 200 <= answer.status_code < 300:
                 return self._caller.outcome("yes", f"HTTP {answer.status_code}", provider_ref=ref)
-            return _named(self._caller.refused(answer, str(read_json(answer).get("message") or "")), ref)
+            return _named(self._caller.refused(answer, str(said.get("message") or "")), ref)
 
 
 def _named(outcome: Outcome, ref: str) -> Outcome:

@@ -133,10 +133,11 @@ def proposed_rule(alerts: Sequence[Any]) -> str:
 def proposals(session: Connection) -> list[dict[str, Any]]:
     """What false alarms propose for `open`: each rule once, with the reasons that people gave, newest first."""
     i, e = t.incident, t.timeline
+    false_alarms = select(i.c.id).where(i.c.closed_reason == literal_column("'false_alarm'"))  # as its index spells it
     rows = session.execute(
         select(e.c.facts, i.c.name, i.c.runbook)
         .join(i, i.c.id == e.c.incident_id)
-        .where(e.c.kind == "false_alarm", i.c.closed_reason == literal_column("'false_alarm'"))
+        .where(e.c.kind == "false_alarm", e.c.incident_id.in_(false_alarms))
         .order_by(e.c.entered_at.desc(), e.c.id.desc())
         .limit(MOST_PROPOSALS)
     )

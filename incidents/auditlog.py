@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from incidents import store, tables
 from incidents.alerts import clean_text
+from incidents.columns import EPOCH, MICROSECOND
 
 t = tables
 SEALED = "audit.sealed"  # a counter: the number of the last line of the chain, and the lock of whoever seals
@@ -73,7 +74,7 @@ def _hash_of(session: Connection, seq: int) -> str:
 
 def digest(row: Row[Any], seq: int, before: str) -> str:
     """The hash of a line: of everything that it says, of its number, and of the hash before it."""
-    at = (row.at - tables.EPOCH) // tables.MICROSECOND
+    at = (row.at - EPOCH) // MICROSECOND
     said = [seq, before, row.id, at, row.actor, row.door, row.what, row.subject, row.why, row.facts]
     return sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
 

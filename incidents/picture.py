@@ -11,8 +11,8 @@ from sqlalchemy import BigInteger, Connection, Row, func, select, type_coerce
 
 from incidents import changes, lanes, paging, store, tables
 from incidents.book import Book
+from incidents.columns import MICROSECOND
 from incidents.lifecycle import LIVE
-from incidents.tables import MICROSECOND
 
 t = tables
 MOMENTS = 300  # as many a lane may have: what is nearer to each other than that is one, with its number

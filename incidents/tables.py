@@ -1,14 +1,9 @@
 """The tables: what is remembered, and what must never be twice.
 
-Times are BIGINT microseconds since 1970 in UTC on both databases, through one type that refuses naive datetimes.
-JSON is text written with ASCII escapes, so that NUL and lone surrogates from a sender survive on PostgreSQL too.
+The types of their columns are in `columns.py`.
 """
 
 from __future__ import annotations
-
-import json
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -21,50 +16,12 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+from incidents.columns import Id, Json, Utc, index_of_some
 
-
-class Utc(TypeDecorator[datetime]):
-    """An aware UTC datetime, kept as integer microseconds since 1970."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a naive datetime reached the database: {value!r}")
-        return (value - EPOCH) // MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        return None if value is None else EPOCH + timedelta(microseconds=value)
-
-
-_AS_TEXT = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode  # one, since each costs more than its work
-
-
-class Json(TypeDecorator[Any]):
-    """Any JSON value, kept as compact ASCII text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
-        return None if value is None else _AS_TEXT(value)
-
-    def process_result_value(self, value: str | None, dialect: Any) -> Any:
-        return None if value is None else json.loads(value)
-
-
-# SQLite only numbers rows by itself for INTEGER, PostgreSQL wants BIGINT.
-Id = BigInteger().with_variant(Integer, "sqlite")
 LIVE = ("active", "contained", "resolved")
 
 metadata = MetaData(
@@ -75,15 +32,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-def _index_of_some(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    """An index of the few rows for which the condition holds.
-
-    A statement that wants it spells the condition just so: of a bound value SQLite learns too late that it is the same.
-    """
-    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
-
 
 inbox = Table(
     "inbox",
@@ -100,8 +48,8 @@ inbox = Table(
     Column("lease_until", Utc),
     Column("taken_at", Utc),
     UniqueConstraint("source", "delivery_key"),
-    _index_of_some("ix_inbox_new", "id", where="state = 'new'"),
-    _index_of_some(
+    index_of_some("ix_inbox_new", "id", where="state = 'new'"),
+    index_of_some(
         "ix_inbox_put_aside",  # every page of the console counts those that nobody could read
         "id",
         where="state IN ('unreadable', 'ignored')",
@@ -142,7 +90,7 @@ alert = Table(
     Index("ix_alert_decision_last_seen_at", "decision", "last_seen_at"),
     Index("ix_alert_group_key", "group_key"),
     Index("ix_alert_last_seen_at", "last_seen_at", "id"),
-    _index_of_some("ix_alert_silence_id", "silence_id", where="silence_id IS NOT NULL"),
+    index_of_some("ix_alert_silence_id", "silence_id", where="silence_id IS NOT NULL"),
 )
 
 incident = Table(
@@ -190,7 +138,7 @@ incident = Table(
     Column("closed_reason", Text),
     Column("cascade_of", Id),  # probably part of that one, until somebody decides
     Column("merged_into", Id),
-    _index_of_some(
+    index_of_some(
         "uq_incident_live_group_key",  # one live incident a key: a rule of the database, not of our care
         "group_key",
         unique=True,
@@ -199,8 +147,8 @@ incident = Table(
     Index("ix_incident_group_key_closed_at", "group_key", "closed_at"),
     Index("ix_incident_status_severity", "status", "severity"),
     Index("ix_incident_declared_at", "declared_at"),
-    _index_of_some("ix_incident_false_alarm", "id", where="closed_reason = 'false_alarm'"),
-    _index_of_some(
+    index_of_some("ix_incident_false_alarm", "id", where="closed_reason = 'false_alarm'"),
+    index_of_some(
         "ix_incident_needs_human",  # few ask, among all that ever were
         "id",
         where="needs_human IS NOT NULL",
@@ -240,9 +188,9 @@ promise = Table(
         sqlite_where=text("state = 'due' AND held = 0"),
         postgresql_where=text("state = 'due' AND NOT held"),
     ),
-    _index_of_some("ix_promise_claimed", "lease_until", where="state = 'claimed'"),
+    index_of_some("ix_promise_claimed", "lease_until", where="state = 'claimed'"),
     Index("ix_promise_incident_id", "incident_id", "round", "kind"),
-    _index_of_some(
+    index_of_some(
         "ix_promise_alone",  # what belongs to no incident: heartbeats, ends of silences, digests
         "kind",
         "state",
@@ -281,7 +229,7 @@ timeline = Table(
     Column("supersedes", Id),
     Column("hash", Text),
     Index("ix_timeline_incident_id", "incident_id", "id"),
-    _index_of_some("ix_timeline_supersedes", "supersedes", where="supersedes IS NOT NULL"),
+    index_of_some("ix_timeline_supersedes", "supersedes", where="supersedes IS NOT NULL"),
 )
 
 hearing = Table(
@@ -305,7 +253,7 @@ hearing = Table(
     Column("evidence", Text),  # acknowledge, seen, decline, delivered
     Column("by_channel", Text),
     UniqueConstraint("incident_id", "round", "audience", "person"),
-    _index_of_some("ix_hearing_digest", "person", where="how = 'digest' AND sent_at IS NULL"),
+    index_of_some("ix_hearing_digest", "person", where="how = 'digest' AND sent_at IS NULL"),
 )
 
 step = Table(
@@ -454,7 +402,7 @@ audit = Table(
     Column("facts", Json, nullable=False, default=dict),
     Column("seq", BigInteger, unique=True),  # the place in the chain; null until it is sealed
     Column("hash", Text),
-    _index_of_some("ix_audit_unsealed", "id", where="seq IS NULL"),
+    index_of_some("ix_audit_unsealed", "id", where="seq IS NULL"),
 )
 
 idempotency = Table(

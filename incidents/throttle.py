@@ -8,7 +8,8 @@ from hashlib import sha256
 from sqlalchemy import Connection, case, delete, literal, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from incidents.tables import Utc, throttle
+from incidents.columns import Utc
+from incidents.tables import throttle
 
 WINDOW = timedelta(minutes=15)
 OF_AN_ACCOUNT, OF_AN_ADDRESS = 10, 50  # tries a window; an address may be a whole office

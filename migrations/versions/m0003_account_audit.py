@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from incidents.tables import Json, Utc
+from incidents.columns import Json, Utc
 
 revision = "0003"
 down_revision = "0002"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from incidents.tables import Json
+from incidents.columns import Json
 
 revision = "0004"
 down_revision = "0003"

@@ -84,24 +84,37 @@ def incident_facts(session: Connection, name: str, *, book: Book, now: datetime)
         **related.related_facts(session, incident),
         "before": [earlier_facts(one) for one in related.before(session, incident)],
         "header": {
-            "what": what_broke(incident, alerts),
-            "customers": customers.text,
-            "customers_said_at": iso(customers.said_at),
-            "who_has_it": who_has_it(incident, book),
+            **_header(incident, alerts, heard, customers, book),
             "taken_via": taken_via(session, incident),
-            "since": iso(incident.began_at),
-            "who_knows": [one["label"] for one in heard if one["state"] == "heard"],
         },
         "next": nextaction.next_action(session, incident, steps, book=book),
         "deadlines": deadlines.falling_due(session, incident, book=book, now=now),
         "verbs": _verbs(incident),
-        "links": {
-            "self": f"/api/v1/incidents/{incident.name}",
-            "timeline": f"/api/v1/incidents/{incident.name}/timeline",
-            "pages": f"/api/v1/incidents/{incident.name}/pages",
-            "console": f"/i/{incident.name}",
-        },
+        "links": _links(incident),
     }
+
+
+def _header(
+    incident: Row[Any],
+    alerts: Sequence[Row[Any]],
+    heard: Sequence[dict[str, Any]],
+    customers: affected.Affected,
+    book: Book,
+) -> dict[str, Any]:
+    """The five questions of the first seconds (U10)."""
+    return {
+        "what": what_broke(incident, alerts),
+        "customers": customers.text,
+        "customers_said_at": iso(customers.said_at),
+        "who_has_it": who_has_it(incident, book),
+        "since": iso(incident.began_at),
+        "who_knows": [one["label"] for one in heard if one["state"] == "heard"],
+    }
+
+
+def _links(incident: Row[Any]) -> dict[str, str]:
+    api = f"/api/v1/incidents/{incident.name}"
+    return {"self": api, "timeline": f"{api}/timeline", "pages": f"{api}/pages", "console": f"/i/{incident.name}"}
 
 
 def unread_delivery(session: Connection, incident: Row[Any]) -> int | None:

@@ -7,7 +7,6 @@ import hmac
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -38,7 +37,6 @@ class Provider:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     hang_up: bool = False
-    delay: float = 0.0
     before_answer: Callable[[], object] = lambda: None
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     peers: set[Any] = field(default_factory=set)
@@ -55,7 +53,6 @@ def provider() -> Iterator[Provider]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             provided.requests.append((dict(self.headers), body))
             provided.peers.add(self.client_address)
-            time.sleep(provided.delay)
             provided.before_answer()
             if provided.hang_up:
                 self.close_connection = True
@@ -204,9 +201,11 @@ def test_silence_after_the_request_is_ambiguous(
     provider: Provider, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook, "READ_SECONDS", 0.2)
-    provider.delay = 0.6
+    given_up = threading.Event()
+    provider.before_answer = lambda: given_up.wait(10)
 
     assert opened(provider.url).send(a_message(), "").result == "ambiguous"
+    given_up.set()
 
 
 @pytest.mark.parametrize("where", ["http://127.0.0.1:{port}/", "https://127.0.0.1:{port}/", "http://nobody.invalid/"])
